@@ -15,7 +15,6 @@ from host_stub.contract import (
     Lane,
     PlannedLane,
     PlannedLanes,
-    PlannedState,
     PlannedStep,
     ScenePlan,
     StagePlan,
@@ -326,8 +325,22 @@ class Planning:
         is_told = references.shows(request) or request.is_sheet or "unsendable" in states
         if is_told or not route.is_here:
             high = each.high_microusd if each is not None and made else None
-            cost_usd = usd_of(None if high is None else high * made)
-            self._scenes.append(self._told(request, told_of(states), foreseen.problem, cost_usd))
+            problem = foreseen.problem
+            self._scenes.append(
+                ScenePlan(
+                    scene_id=request.scene_id,
+                    role=request.role,
+                    model=request.model or request.provider,
+                    references=planned_references(request) if references.shows(request) else (),
+                    labels=labels_of(request),
+                    dropped=route.dropped(request) if problem is None else (),
+                    prompt_sent=route.prompt_sent(request) if problem is None else None,
+                    waits_for=references.needs(request),
+                    problem=problem,
+                    state=told_of(states),
+                    cost_high_usd=usd_of(None if high is None else high * made),
+                )
+            )
 
     def _foreseen(self, request: PictureRequest) -> _Foreseen:
         unsendable = why_unsendable(self._route, request)
@@ -370,25 +383,3 @@ class Planning:
         """
         bare = self._keys_of(replace(request, shown=()))
         return self.takes.with_others(bare)
-
-    def _told(
-        self,
-        request: PictureRequest,
-        state: PlannedState,
-        problem: str | None,
-        cost_usd: Decimal | None,
-    ) -> ScenePlan:
-        route, shown_by = self._route, self.asked.references
-        return ScenePlan(
-            scene_id=request.scene_id,
-            role=request.role,
-            model=request.model or request.provider,
-            references=planned_references(request) if shown_by.shows(request) else (),
-            labels=labels_of(request),
-            dropped=route.dropped(request) if problem is None else (),
-            prompt_sent=route.prompt_sent(request) if problem is None else None,
-            waits_for=shown_by.needs(request),
-            problem=problem,
-            state=state,
-            cost_high_usd=cost_usd,
-        )

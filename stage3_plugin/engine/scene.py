@@ -102,7 +102,7 @@ class SceneRunner:
         if unsent is not None:
             return unsent
         scene.number, key_number = held.number, place.key_number
-        result = await self._drive(scene, place, held, permit, shield)
+        result = await self._drive(scene, held, permit, shield)
         came = await self._settle(scene, held, result)
         if await self._run.has_another_key(place, key_number, result):
             scene.turned_away += 1
@@ -220,14 +220,10 @@ class SceneRunner:
     # Drive ---------------------------------------------------------------------------------------
 
     async def _drive(
-        self,
-        scene: SceneState,
-        place: Place,
-        held: Held,
-        permit: Permit,
-        shield: anyio.CancelScope,
+        self, scene: SceneState, held: Held, permit: Permit, shield: anyio.CancelScope
     ) -> AttemptResult:
         """Make the attempt, which knows by itself what of it may be cut short."""
+        place = self._run.place_of(scene)
 
         async def send() -> AttemptResult:
             permit.sent(self._run.now())

@@ -401,11 +401,7 @@ class Stage:
         return run_ledger, recovery
 
     def _places(
-        self,
-        run_ledger: RunLedger,
-        recovery: Recovery,
-        asked: Asked,
-        at_most: int,
+        self, run_ledger: RunLedger, recovery: Recovery, asked: Asked, at_most: int
     ) -> list[Place]:
         """Return the routes as a run goes about them; none takes more at once than all together."""
         from stage3_plugin.engine.run_state import Place, limiter_of

@@ -109,52 +109,38 @@ class Surveying:
         ids = [one.new.attempt_id for one in current]
         ways, keys = self._steps.ways_of(request), self._steps.keys_of(request)
         others = [one for one in found if one.new.attempt_id not in ids[:1]]
-        return tuple(
-            self._take(one, picture, ways, keys, is_current=one.new.attempt_id in ids)
-            for one in [*current[:1], *others]
-            if (picture := one.picture) is not None
-        )
-
-    def _take(
-        self,
-        purchase: Purchase,
-        picture: Picture,
-        ways: tuple[PictureRequest, ...],
-        keys: Keys,
-        *,
-        is_current: bool,
-    ) -> KnownTake:
-        """Return what is known of a picture.
-
-        Args:
-            purchase: Its purchase.
-            picture: The picture.
-            ways: The picture as it is wanted, in each way.
-            keys: Those of the first take of what is wanted.
-            is_current: It was made from that.
-        """
-        new = purchase.new
-        return KnownTake(
-            sha256=picture.sha256,
-            media_type=picture.media_type,
-            width=picture.width_px,
-            height=picture.height_px,
-            purchase=new.attempt_id,
-            basis=keys.scene_key if is_current else basis_of(purchase),
-            current=is_current,
-            stale=() if is_current else what_is_another(purchase, ways, keys),
-            draft=is_draft(purchase),
-            made_at=purchase.changed_at,
-            cost=purchase.counted_cost.told,
-            provider=new.endpoint.provider,
-            model=new.endpoint.model or None,
-            image_url=purchase.image_url,
-            store_url=self._url_of(picture.sha256),
-            request_id=purchase.request_id,
-            generation_params=(
-                _params(purchase, ways, keys, picture) if is_current else _as_bought(purchase)
-            ),
-        )
+        known: list[KnownTake] = []
+        for purchase in (*current[:1], *others):
+            new, picture = purchase.new, purchase.picture
+            if picture is None:
+                continue
+            is_current = new.attempt_id in ids  # made from what is wanted
+            known.append(
+                KnownTake(
+                    sha256=picture.sha256,
+                    media_type=picture.media_type,
+                    width=picture.width_px,
+                    height=picture.height_px,
+                    purchase=new.attempt_id,
+                    basis=keys.scene_key if is_current else basis_of(purchase),
+                    current=is_current,
+                    stale=() if is_current else what_is_another(purchase, ways, keys),
+                    draft=is_draft(purchase),
+                    made_at=purchase.changed_at,
+                    cost=purchase.counted_cost.told,
+                    provider=new.endpoint.provider,
+                    model=new.endpoint.model or None,
+                    image_url=purchase.image_url,
+                    store_url=self._url_of(picture.sha256),
+                    request_id=purchase.request_id,
+                    generation_params=(
+                        _params(purchase, ways, keys, picture)
+                        if is_current
+                        else _as_bought(purchase)
+                    ),
+                )
+            )
+        return tuple(known)
 
 
 def _params(
