@@ -6,7 +6,7 @@ Apart from the stage, which opens the ledger for it, and from ``policy.plan``, w
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Final, NamedTuple
@@ -94,18 +94,14 @@ class Costs:
         each = self._of(request)
         if len(each) == 1:
             return each[FIRST]
-        highs = list[int]()
-        for route in range(len(self._estimates)):
-            there = [one.high_microusd for step, one in each.items() if step.route == route]
-            if None in there:
-                highs.clear()
-                break
-            highs.append(max(high for high in there if high is not None))
-        lows = [one.low_microusd for one in each.values()]
-        known = [low for low in lows if low is not None]
+        by_route = [
+            _all_known(one.high_microusd for step, one in each.items() if step.route == route)
+            for route in range(len(self._estimates))
+        ]
+        lows = _all_known(one.low_microusd for one in each.values())
         return Estimate(
-            low_microusd=min(known) if len(known) == len(lows) else None,
-            high_microusd=self._dearest(highs) if highs else None,
+            low_microusd=min(lows, default=None),
+            high_microusd=self._dearest(list(map(max, by_route))) if all(by_route) else None,
         )
 
     def _dearest(self, highs: Sequence[int]) -> int:
@@ -201,9 +197,14 @@ class Costs:
     @property
     def worst_usd(self) -> Decimal | None:
         """Return what it costs if all scenes go through all of them, and each is billed."""
-        highs = [sums.cost.high_microusd for sums in self._by_step.values()]
-        known = [high for high in highs if high is not None]
-        return to_usd(sum(known)) if highs and len(known) == len(highs) else None
+        highs = _all_known(sums.cost.high_microusd for sums in self._by_step.values())
+        return to_usd(sum(highs)) if highs else None
+
+
+def _all_known(amounts: Iterable[int | None]) -> list[int]:
+    """Return amounts; none where one of them is not known."""
+    found = list(amounts)
+    return [] if None in found else [one for one in found if one is not None]
 
 
 class _Foreseen(NamedTuple):
