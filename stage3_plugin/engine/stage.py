@@ -39,9 +39,8 @@ from stage3_plugin.domain.purchase import AskedFor, Limits, Purchase
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.waited import Waited
 from stage3_plugin.engine import preconditions
-from stage3_plugin.engine.asked import Asked, request_for
+from stage3_plugin.engine.asked import Asked, Lanes, request_for
 from stage3_plugin.engine.backend import Backend
-from stage3_plugin.engine.lanes import Lanes
 from stage3_plugin.engine.notices import Notices, readable
 from stage3_plugin.engine.planning import Planning
 from stage3_plugin.engine.showing.casting import Casting
