@@ -7,7 +7,7 @@ plan needs neither a client nor what reads an answer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -63,11 +63,6 @@ class Backend:
     route: Route
     sender: Callable[[], Sender]
     renderer: LocalRenderer | None = None
-
-    async def study(self, story: Iterable[PictureRequest]) -> None:
-        """Let a renderer see the whole story, if it wants to; the story is iterated anew."""
-        if self.renderer is not None:
-            await self.renderer.study(story)
 
 
 def runs_model_class(settings: Settings) -> bool:

@@ -305,7 +305,9 @@ class Stage:
         asked = Asked(request, self._settings, self._steps, buys=buys)
         if not request.draft:
             asked.lanes.check()
-        await self.backends[0].study(asked.whole_story)
+        renderer = self.backends[0].renderer
+        if renderer is not None:
+            await renderer.study(asked.whole_story)
         sends = self._route.limits_of is not None
         asked.shows_any = sends and bool(self._settings.cast)
         scenes = self._priced(asked.scenes) if limits.any else readable(asked.scenes)

@@ -6,23 +6,27 @@ it is a step of; so whoever has a request can find what stands for the picture i
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from stage3_plugin.domain.keys import Keys, scene_keys
-from stage3_plugin.domain.made_from import made_from
+from stage3_plugin.domain.made_from import SHOWN, WISH, made_from
 from stage3_plugin.domain.purchase import NewPurchase
 from stage3_plugin.domain.reference import Limits
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.route import Route
-from stage3_plugin.engine.showing.stale import facts_of
 from stage3_plugin.policy.ladder import FIRST, Ladder, Step
 from stage3_plugin.settings import Settings
 
 if TYPE_CHECKING:  # a plan has no scene in work
     from stage3_plugin.engine.scene_state import SceneState
+
+
+DRAWN = "seed_drawn"
+"""The fact that says which seed was drawn for it, after others were refused."""
 
 
 class Steps:
@@ -112,14 +116,20 @@ class Steps:
         return keys.of_take(take)
 
     def facts_of(self, scene: SceneState, sent: PictureRequest) -> dict[str, str]:
-        """Return what the ledger is to keep of the picture that comes of what a scene is sent."""
-        wanted, own_seed = scene.request, scene.seed
-        keys = self.keys_of(wanted, route=scene.at.route)
+        """Return what the ledger is to keep of the picture that comes of what a scene is sent.
+
+        It says how that came about, and why it may be stale one day.
+        """
+        wanted = scene.request
+        keys, basis = self.keys_of(wanted, route=scene.at.route), self.basis_of(wanted)
         own_key = keys.of_take(scene.number).scene_key
-        basis = self.basis_of(wanted)
         wish = made_from(wanted, key=keys.scene_key, basis=basis, own_key=own_key)
-        is_drawn = scene.refused > 0 and sent.seed != own_seed
-        return facts_of(sent, wish, drawn=is_drawn)
+        facts = {WISH: wish.written()}
+        if sent.shown:
+            facts[SHOWN] = json.dumps([[one.wish.image, one.sha256] for one in sent.shown])
+        if scene.refused > 0 and sent.seed != scene.seed:  # it is ours
+            facts[DRAWN] = str(sent.seed)
+        return facts
 
     def number_of(self, wanted: PictureRequest, new: NewPurchase) -> int:
         """Return which take of its wish a purchase was made as; 1 if it is none of these."""
