@@ -11,8 +11,6 @@ from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel
-
 from host_stub import contract
 from host_stub.commands import PluginCommand
 from host_stub.hookspecs import hookimpl
@@ -79,24 +77,12 @@ async def _opened(
             services.project_dir,
             now=services.now,
             out_dir=services.out_dir,
-            anew=_anew(services.settings_anew),
+            anew=services.settings_anew,
             secret_texts=services.secrets,
             config=services.config,
         )
         async with opened as stage:
             yield _HostedStage(stage, _capabilities_of(stage, settings), services)
-
-
-def _anew(read: Callable[[], BaseModel | None] | None) -> Callable[[], Settings | None] | None:
-    """Return what reads the settings anew, if the host has reason to."""
-    if read is None:
-        return None
-
-    def anew() -> Settings | None:
-        settings = read()
-        return settings if isinstance(settings, Settings) else None
-
-    return anew
 
 
 def _capabilities_of(stage: Stage, settings: Settings) -> contract.Capabilities:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal, TypeAlias
@@ -122,10 +122,6 @@ class PictureRequest:
             return False
         unsaid = unsaid_words(self.characters, self.prompt)
         return bool(unsaid_words(tuple(one.replace("_", " ") for one in unsaid), self.prompt))
-
-
-WantedOf: TypeAlias = Callable[[PictureRequest, str], int]
-"""Returns how many pictures are wanted of a request, given its basis."""
 
 
 def is_broken(text: str | None) -> bool:

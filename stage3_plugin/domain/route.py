@@ -74,10 +74,6 @@ class Route:
             to nothing included, no limit is kept, and work that is cut short is simply done again,
             so that no outcome is ever unknown.
         max_pixels: A larger picture would be paid for and then not accepted.
-        size_px: What a further route is asked for instead of the settings' size, if anything.
-        quality: Likewise, of the first route's request.
-        output_format: Likewise.
-        background: Likewise.
         is_after_billed: It is tried also where another route was billed for refusing a picture.
         new_job: Draws what a request's job is begun with; ``None`` where no job can come of one.
         list_price: Returns what a picture is expected to cost, in the lane of its request.
@@ -106,10 +102,6 @@ class Route:
     edition_of: Callable[[PictureRequest], str] = lambda _request: ""
     is_here: bool = False
     max_pixels: int = sys.maxsize
-    size_px: tuple[int, int] | None = None
-    quality: str | None = None
-    output_format: str | None = None
-    background: str | None = None
     is_after_billed: bool = False
     new_job: Callable[[PictureRequest], NewJob | None] = _nothing
     list_price: Callable[[PictureRequest], Estimate] = _unknown

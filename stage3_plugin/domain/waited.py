@@ -1,7 +1,7 @@
 """How what is being made at providers stands, for somebody who waits for it.
 
-Pure values: what is waited for is a job, whether one picture comes of it or a line's for each of a
-batch. Money is whole micro-USD.
+What is waited for is a job, whether one picture comes of it or a line's for each of a batch. Money
+is whole micro-USD.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.states import State
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class WaitedJob:
     """One job that is waited for, or was.
 

@@ -1,29 +1,31 @@
 """The pictures that one run or plan is asked for: the sheets its scenes need, then its scenes.
 
-Apart from the stage, which opens what it takes to know them.
+Apart from the stage, which opens what it takes to know them. By which lane each is bought is said
+here, too: by the scene's own, else the run's, else the settings'. A provider without a batch lane
+is found before anything is sent. What is drawn here comes at once and for nothing, so that no lane
+means anything: that is said, and hinders nothing, since the same story is drawn first and bought
+later.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from itertools import chain
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Final
 
 from host_stub.contract import ImageRequest, Lane, Scene, SceneSource
-from stage3_plugin.domain.reference import BroughtPicture, nothing_shown, wishes_of
+from stage3_plugin.domain.reference import nothing_shown, wishes_of
 from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.engine.lanes import Lanes
+from stage3_plugin.domain.route import Route
 from stage3_plugin.engine.showing.casting import Casting
 from stage3_plugin.engine.showing.references import SceneReferences, Unshown
-from stage3_plugin.engine.showing.survey import Survey, WhyNone, any_may_come
 from stage3_plugin.engine.steps import Steps
-from stage3_plugin.purchase.takes import Takes
+from stage3_plugin.errors import SettingsRefused
 from stage3_plugin.settings import Settings
 
-if TYPE_CHECKING:
-    from stage3_plugin.storage.references import References
-
+_LONGEST_ID: Final = 80
 MOST_HELD = 2_000
 """Scenes of a story whose requests are held: one pass makes them for those that follow."""
 
@@ -86,6 +88,85 @@ def draft_for(scene: Scene, settings: Settings) -> PictureRequest:
     )
 
 
+class Lanes:
+    """The lanes of one run, plan or look.
+
+    Args:
+        settings: What the user wants.
+        route: The first one; those behind it have no other lane than the ordinary one.
+        lane: What holds instead of the settings' lane where a scene says none.
+        buys: What is asked for is bought, or planned; a mere look refuses no scene's lane.
+    """
+
+    def __init__(
+        self, settings: Settings, route: Route, lane: Lane | None, *, buys: bool = True
+    ) -> None:
+        self._buys = buys
+        self._route = route
+        self.lane: Lane = lane or settings.lane
+        self._is_unused = route.is_here and self.lane == "batch"
+
+    @property
+    def needs_look(self) -> bool:
+        """Return whether a scene's own lane may be one that there is not."""
+        return self._buys and self._route.batch is None and not self._route.is_here
+
+    def warnings_but(self, said: Collection[str]) -> tuple[str, ...]:
+        """Say that a batch was asked for where nobody is paid; as far as scenes were seen."""
+        if not self._is_unused:
+            return ()
+        unused = f"a lane is set, and {self._provider!r} has no use for it"
+        line = f"{unused}: its pictures come at once, and for nothing"
+        return () if line in said else (line,)
+
+    def check(self) -> None:
+        """Refuse a lane that the provider does not have.
+
+        Raises:
+            SettingsRefused: It has no batch lane, and one is asked for.
+        """
+        if self.lane == "batch" and self.needs_look:
+            raise SettingsRefused(
+                "lane",
+                f"provider {self._provider!r} has no batch lane",
+                hint=f"leave the lane out, or name a provider that has one: {_who_has_one()}",
+            )
+
+    def need(self, request: PictureRequest) -> None:
+        """Refuse a scene's own lane, if the provider does not have it.
+
+        Raises:
+            SettingsRefused: It has no batch lane, and this scene asks for one.
+        """
+        if request.lane == "batch" and self.needs_look:
+            scene_id = request.scene_id[:_LONGEST_ID]
+            raise SettingsRefused(
+                "lane",
+                f"scene {scene_id!r} is to be bought in a batch, and provider {self._provider!r} "
+                "has no batch lane",
+                hint="take the lane out of the scene file, or name a provider that has one: "
+                f"{_who_has_one()}",
+            )
+
+    def of(self, request: PictureRequest) -> PictureRequest:
+        """Return a request in its lane: the ordinary one where there is no other."""
+        if request.lane == "ordinary" or self._route.batch is not None:
+            return request
+        if self._route.is_here:
+            self._is_unused = True
+        return request if self.needs_look else replace(request, lane="ordinary")
+
+    @property
+    def _provider(self) -> str:
+        return self._route.endpoint.provider
+
+
+def _who_has_one() -> str:
+    from stage3_plugin.providers.registry import in_batches  # noqa: PLC0415 - imports them all
+
+    return ", ".join(in_batches())
+
+
 class Requests:
     """A story as picture requests; a long one is read anew at every pass.
 
@@ -118,16 +199,19 @@ class Asked:
     Args:
         request: The scenes, and what is wanted of them.
         settings: What the user wants.
-        lanes: Say how each is bought.
         steps: Know how each is asked for.
+        buys: As in :class:`Lanes`.
 
     Attributes:
-        lanes: The same.
+        casting: The cast.
+        scenes_dir: Where their references start.
+        shown_by_host: Says which picture of a scene the host shows.
+        lanes: Say how each is bought.
         steps: The same.
         scenes: The scenes without the sheets, as they are named.
         whole_story: Likewise, all of the file.
         shows_any: Whether any of them may show the model anything.
-        references: What they show it; ``None`` where that is not known, or nothing.
+        references: What they show it; nothing before that is known.
         told: What a person should know of that.
         told_beside_scenes: Of this, what a plan does not say of each scene.
     """
@@ -136,127 +220,64 @@ class Asked:
         self,
         request: ImageRequest,
         settings: Settings,
-        *,
-        lanes: Lanes,
         steps: Steps,
+        *,
+        buys: bool,
     ) -> None:
         casting = Casting(settings.cast)
         self._request = request
         self._settings = settings
         self.steps = steps
-        self._casting = casting
-        self.lanes = lanes
+        self.casting = casting
+        self.lanes = Lanes(settings, steps.routes[0], request.lane, buys=buys)
         self.scenes = self.whole_story = Requests(request.scenes, self._request_of)
         if request.story is not None:
             self.whole_story = Requests(request.story, self._request_of)
+        self.scenes_dir = request.scenes_dir or Path()
+        self.shown_by_host = request.shown or nothing_shown
         self.shows_any = False
-        self.references: SceneReferences | None = None
+        self.references = SceneReferences(None, steps.limits_of)
         self.told: tuple[str, ...] = ()
         self.told_beside_scenes: tuple[str, ...] = ()
 
     def _request_of(self, scene: Scene) -> PictureRequest:
         if self._request.draft:
             return draft_for(scene, self._settings)
-        return self._in_its_lane(scene, self._casting)
+        return self._in_its_lane(scene, self.casting)
 
     def _in_its_lane(self, scene: Scene, casting: Casting | None) -> PictureRequest:
         lanes = self.lanes
         return lanes.of(request_for(scene, self._settings, casting, lane=lanes.lane))
 
     @property
-    def sheets(self) -> tuple[PictureRequest, ...]:
-        """Return the sheets that the scenes need."""
-        return () if self.references is None else self.references.sheets
+    def all_sheets(self) -> dict[str, PictureRequest]:
+        """Return the sheets of the whole cast, by their ids."""
+        return {
+            cast_id: replace(self._in_its_lane(sheet, None), is_sheet=True)
+            for cast_id, sheet in self.casting.sheets.items()
+        }
 
     def named(self) -> Iterator[PictureRequest]:
         """Yield sheets and scenes, with their references as they are named."""
-        return chain(self.sheets, self.scenes)
+        return chain(self.references.sheets, self.scenes)
 
     def looked_at(self) -> Iterator[PictureRequest]:
         """Yield likewise, with those sheets that no scene can be shown now."""
-        named = () if self.references is None else self.references.named_sheets
-        return chain(named, self.scenes)
+        return chain(self.references.named_sheets, self.scenes)
 
     def __iter__(self) -> Iterator[PictureRequest]:
-        if self.references is None:
-            return iter(self.scenes)
-        return self._foreseen()
-
-    def _foreseen(self) -> Iterator[PictureRequest]:
         for request in self.named():
-            shown = self.show(request)
+            shown = self.references.show(request)
             yield request if isinstance(shown, Unshown) else shown
 
     def to_be_made(self) -> Iterator[PictureRequest]:
         """Yield likewise, without those that cannot show what they name."""
         for request in self:
-            if request.shown or not self.shows(request):
+            if request.shown or not self.references.shows(request):
                 yield request
-
-    def shows(self, request: PictureRequest) -> bool:
-        """Return whether a request shows the model anything."""
-        return self.references is not None and bool(request.wishes)
-
-    def show(self, request: PictureRequest) -> PictureRequest | Unshown:
-        """Return a request with what is known of its references, or why it is not sent."""
-        return request if self.references is None else self.references.show(request)
-
-    def needs(self, request: PictureRequest) -> tuple[str, ...]:
-        """Return those of this run that a request shows and whose pictures are to come."""
-        return () if self.references is None else self.references.needs(request)
-
-    def wave_of(self, request: PictureRequest) -> int:
-        """Return how many pictures have to be made, one after the other, before a request's."""
-        return 0 if self.references is None else self.references.wave_of(request)
 
     def wanted_of(self, request: PictureRequest, basis: str) -> int:
         """Return how many pictures are wanted of what a request is made from; 0 if nobody said."""
         wanted = self._request.wanted
         said = () if wanted is None or request.is_draft else wanted(request.scene_id)
         return max((one.takes for one in said if one.basis == basis), default=0)
-
-    async def survey(
-        self,
-        shelf: References,
-        takes: Takes,
-        *,
-        why_none: WhyNone = any_may_come,
-        is_over: Callable[[], bool] = lambda: False,
-    ) -> None:
-        """Find out what the scenes refer to, and have files opened.
-
-        Args:
-            shelf: Holds the bytes of references.
-            takes: The pictures that there are.
-            why_none: Says of a scene that others show and that has none why none will come.
-            is_over: Returns whether nothing new is started any more.
-
-        Raises:
-            SettingsRefused: A sheet has the id of a scene, or its file.
-            StorageFailed: A reference cannot be read now, or the disk takes no copy of it.
-        """
-        references = SceneReferences(shelf, self.steps.limits_of, is_over=is_over)
-        survey = Survey(
-            references,
-            self._casting,
-            sheets={
-                cast_id: replace(self._in_its_lane(sheet, None), is_sheet=True)
-                for cast_id, sheet in self._casting.sheets.items()
-            },
-            steps=self.steps,
-            takes=takes,
-            host=self._request.shown or nothing_shown,
-            why_none=why_none,
-        )
-        is_all = self.whole_story is self.scenes
-        await survey.go_through(self.scenes, None if is_all else self.whole_story)
-        # What a person brought as a sheet is made only where pictures of it are wanted.
-        references.sheets = tuple(
-            sheet
-            for sheet in references.sheets
-            if not isinstance(references.scenes[sheet.scene_id].picture, BroughtPicture)
-            or self.wanted_of(sheet, self.steps.basis_of(sheet)) > 0
-        )
-        self.references = references
-        self.told_beside_scenes = survey.stranger_lines()
-        self.told = (*survey.unshown_lines(), *self.told_beside_scenes)

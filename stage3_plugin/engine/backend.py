@@ -7,7 +7,7 @@ plan needs neither a client nor what reads an answer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -63,11 +63,6 @@ class Backend:
     route: Route
     sender: Callable[[], Sender]
     renderer: LocalRenderer | None = None
-
-    async def study(self, story: Iterable[PictureRequest]) -> None:
-        """Let a renderer see the whole story, if it wants to; the story is iterated anew."""
-        if self.renderer is not None:
-            await self.renderer.study(story)
 
 
 def runs_model_class(settings: Settings) -> bool:
@@ -131,19 +126,3 @@ def route_of(settings: Settings, profile: Profile | None, *, is_here: bool = Fal
 
 def _free(_request: PictureRequest) -> Estimate:
     return Estimate(low_microusd=0, high_microusd=0)
-
-
-def in_ladder(route: Route, settings: Settings, number: int) -> Route:
-    """Return a route with what the settings say of it as one of several; 0 is the first."""
-    is_after_billed = settings.steps_after_billed(number)
-    if not number:
-        return replace(route, is_after_billed=is_after_billed)
-    said = settings.fallback[number - 1]
-    return replace(
-        route,
-        is_after_billed=is_after_billed,
-        size_px=None if said.size is None else settings.routes[number].default_size_px,
-        quality=said.quality,
-        output_format=said.output_format,
-        background=said.background,
-    )

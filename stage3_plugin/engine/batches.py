@@ -17,6 +17,7 @@ nothing is cut short but the waiting for the answer.
 from __future__ import annotations
 
 import secrets
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -33,10 +34,9 @@ from stage3_plugin.domain.money import UNKNOWN, to_usd
 from stage3_plugin.domain.purchase import Held
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.engine.following import Came, Following, Tries
-from stage3_plugin.engine.run_state import RunContext
 from stage3_plugin.engine.scene_state import Due, Next, Put, SceneState
 from stage3_plugin.errors import StorageFailed
-from stage3_plugin.policy.batching import Filling, Load, cut, why_too_large
+from stage3_plugin.policy.batching import Filling, Load, why_too_large, with_room
 from stage3_plugin.policy.retry import Again, Decision, GiveUp, was_turned_away
 from stage3_plugin.purchase import messages
 from stage3_plugin.purchase.batching import Batching
@@ -44,7 +44,6 @@ from stage3_plugin.purchase.checkout import Denied, NotNow
 from stage3_plugin.purchase.maker import Jobs, shielded
 from stage3_plugin.purchase.run_ledger import Line
 from stage3_plugin.runtime import trace
-from stage3_plugin.runtime.clock import clock
 from stage3_plugin.runtime.interrupt import Interrupt
 from stage3_plugin.storage.spool import batch_files
 
@@ -75,46 +74,39 @@ class _Line:
 
 
 @dataclass(slots=True)
-class _Group:
+class _Batch:
     """What goes together: lines of one kind and model.
 
     Attributes:
         batching: Takes the steps.
+        model: The lines'.
         kind: What the lines have in common.
-        filling: How full the batch is.
-        lines: What is gathered.
-        queued_tokens: What this run has in the provider's queue.
+        filling: How full it is.
+        lines: Those that are gathered, or left to be sent.
     """
 
     batching: Batching
+    model: str
     kind: str
     filling: Filling
     lines: list[_Line] = field(default_factory=list[_Line])
-    queued_tokens: int = 0
-
-    def take_all(self) -> list[_Line]:
-        """Take what is gathered, to begin anew."""
-        lines, self.lines = self.lines, []
-        self.filling = Filling(self.batching.terms)
-        return lines
 
 
 class GatheredScenes:
     """The scenes of one run that are to be lines of batches, all of them of one route.
 
     Args:
-        run: What they are sent with.
-        following: Does what follows for a scene.
+        run: What they are sent with, which does what follows for a scene.
         put: Does with a scene what it needs next.
     """
 
-    def __init__(self, run: RunContext, following: Following, put: Put) -> None:
+    def __init__(self, run: Following, put: Put) -> None:
         self._run = run
         self._place = run.places[0]
-        self._following = following
         self._put = put
-        self._now = clock()
-        self._groups: dict[tuple[str, str], _Group] = {}
+        self._filling: dict[tuple[str, str], _Batch] = {}
+        self._queued_tokens = Counter[tuple[str, str]]()
+        """What this run has in the provider's queue, by model and kind."""
         self._names: dict[str, str] = {}
         self._denied: list[tuple[SceneState, Denied]] = []
         self._sending = 0
@@ -124,12 +116,12 @@ class GatheredScenes:
     @property
     def are_there(self) -> bool:
         """Return whether any scene is gathered and not sent."""
-        return any(group.lines for group in self._groups.values())
+        return bool(self._filling)
 
     def left(self) -> Iterator[SceneState]:
         """Yield the scenes that were gathered and that nothing was sent for."""
-        for group in self._groups.values():
-            for line in group.take_all():
+        for batch in self._take_all():
+            for line in batch.lines:
                 yield line.scene
 
     def halt(self) -> None:
@@ -140,13 +132,13 @@ class GatheredScenes:
 
     async def add(self, scene: SceneState, found: Line) -> None:
         """Gather a scene; where its batch is full, send that."""
-        full: tuple[_Group, list[_Line]] | None = None
+        full: _Batch | None = None
         with self._run.ending([scene]):
             full = self._add(scene, found)
         if full is not None:
             await self._send_all([full])
 
-    def _add(self, scene: SceneState, found: Line) -> tuple[_Group, list[_Line]] | None:
+    def _add(self, scene: SceneState, found: Line) -> _Batch | None:
         request = scene.sent_to(self._place.route, self._run.draw)
         batching = self._place.sender.batching_at(self._place.route.endpoint_of(request.model))
         if batching is None:
@@ -155,107 +147,99 @@ class GatheredScenes:
             return None
         kind = batching.kind(request)
         if isinstance(kind, AttemptResult):
-            self._put(scene, self._following.follow(scene, Came(result=kind)))
+            self._put(scene, self._run.follow(scene, Came(result=kind)))
             return None
         load = batching.measured(request)
         if isinstance(load, AttemptResult):
-            self._put(scene, self._following.follow(scene, Came(result=load)))
+            self._put(scene, self._run.follow(scene, Came(result=load)))
             return None
         why = why_too_large(load, batching.terms)
         if why:
             self._end(scene, Failure(code="rejected", message=f"{why}; nothing was sent"))
             return None
-        group = self._group_of(request, kind, batching)
-        taken = None if group.filling.fits(load) else (group, group.take_all())
-        group.filling.add(load)
-        group.lines.append(_Line(scene=scene, request=request, found=found, load=load))
-        return taken
-
-    def _group_of(self, request: PictureRequest, kind: str, batching: Batching) -> _Group:
-        known_as = (request.model, kind)
-        if known_as not in self._groups:
-            self._groups[known_as] = _Group(batching, kind, Filling(batching.terms))
-        return self._groups[known_as]
+        known_as, full = (request.model, kind), None
+        batch = self._filling.get(known_as)
+        if batch is None or not batch.filling.fits(load):
+            full, batch = batch, _Batch(batching, *known_as, Filling(batching.terms))
+            self._filling[known_as] = batch
+        batch.filling.add(load)
+        batch.lines.append(_Line(scene=scene, request=request, found=found, load=load))
+        return full
 
     def _end(self, scene: SceneState, failure: Failure) -> None:
         """End the step of a scene that cannot be a line."""
-        self._put(scene, self._following.give_up(scene, failure))
+        self._put(scene, self._run.give_up(scene, failure))
+
+    def _take_all(self) -> list[_Batch]:
+        batches = list(self._filling.values())
+        self._filling.clear()
+        return batches
 
     # Send ----------------------------------------------------------------------------------------
 
     async def send_all(self) -> None:
         """Send all that is gathered, several batches at once."""
-        groups = [group for group in self._groups.values() if group.lines]
-        await self._send_all([(group, group.take_all()) for group in groups])
+        await self._send_all(self._take_all())
 
-    async def _send_all(self, gathered: Sequence[tuple[_Group, list[_Line]]]) -> None:
+    async def _send_all(self, batches: Sequence[_Batch]) -> None:
         self._sending += 1
         try:
             async with anyio.create_task_group() as senders:
-                for group, lines in gathered:
-                    for batch in self._cut(group, lines):
-                        senders.start_soon(self._send, group, batch)
+                for batch in batches:
+                    senders.start_soon(self._send, batch)
         finally:
             self._sending -= 1
             if not self._sending:
                 self._deny()
 
-    def _cut(self, group: _Group, lines: list[_Line]) -> list[list[_Line]]:
-        """Cut lines into batches; what the provider's queue has no room for ends here."""
-        found = cut(
-            [line.load for line in lines], group.batching.terms, queued_tokens=group.queued_tokens
-        )
-        for place in found.waiting:
-            line = lines[place]
-            full = messages.queue_is_full(line.request.provider)
-            self._hand_on(line, self._following.fail(line.scene, full))
-        batches = [[lines[place] for place in batch] for batch in found.batches]
-        group.queued_tokens += sum(line.load.tokens for batch in batches for line in batch)
-        return batches
-
     def _deny(self) -> None:
         """End the scenes that no cap has room for, and with them the run, once all else is sent."""
         denied, self._denied = self._denied, []
         for scene, why in denied:
-            self._put(scene, self._following.deny(scene, why))
+            self._put(scene, self._run.deny(scene, why))
 
-    async def _send(self, group: _Group, lines: list[_Line]) -> None:
+    async def _send(self, batch: _Batch) -> None:
         """Send one batch, as often as that has sense; every line is handed on."""
-        tries, left = Tries(self._now()), lines
-        with self._run.ending(line.scene for line in lines if not line.is_over):
-            while left:
-                left = await self._try(group, left, tries)
+        tries = Tries(self._run.now())
+        with self._run.ending(line.scene for line in batch.lines if not line.is_over):
+            self._keep_to_the_queue(batch)
+            while batch.lines and self._run.is_going_on:
+                batch.lines = await self._try(batch, tries)
+            for line in batch.lines:
+                self._hand_on(line, self._run.not_sent(line.scene))
 
-    async def _try(self, group: _Group, lines: list[_Line], tries: Tries) -> list[_Line]:
-        """Try once to make a batch; return the lines that are to be tried again."""
-        if not self._run.state.is_going_on:
-            self._leave(lines)
-            return []
+    def _keep_to_the_queue(self, batch: _Batch) -> None:
+        """End lines that the provider's queue has no room for."""
+        loads, known_as = [line.load for line in batch.lines], (batch.model, batch.kind)
+        queued_tokens = self._queued_tokens[known_as]
+        count = with_room(loads, batch.batching.terms, queued_tokens=queued_tokens)
+        self._queued_tokens[known_as] += sum(load.tokens for load in loads[:count])
+        for line in batch.lines[count:]:
+            full = messages.queue_is_full(line.request.provider)
+            self._hand_on(line, self._run.fail(line.scene, full))
+        del batch.lines[count:]
+
+    async def _try(self, batch: _Batch, tries: Tries) -> list[_Line]:
+        """Try once to make a batch; return the lines that are to be tried again, if the run may."""
         token, key_number = secrets.token_hex(TOKEN_DIGITS // 2), self._place.key_number
         tries.ran += 1
         is_kept = False
         try:
             with self._uploads.in_force():
                 came: Uploaded | AttemptResult | list[_Line]
-                came = await self._uploaded(token, group, lines)
-            if not self._run.state.is_going_on:
-                self._leave(lines)
-                return []
+                came = await self._uploaded(token, batch)
+            if not self._run.is_going_on:
+                return batch.lines
             if isinstance(came, Uploaded):
                 is_kept = True  # as long as it is not known that nothing can come of it
-                came = await shielded(partial(self._create, token, group, lines, came))
+                came = await shielded(partial(self._create, token, batch, came))
                 is_kept = isinstance(came, AttemptResult) and _is_evidence(came)
         finally:
             if not is_kept:
                 await self._remove(token)
         if isinstance(came, AttemptResult):
-            return await self._follow(lines, came, tries, key_number)
+            return await self._follow(batch.lines, came, tries, key_number)
         return came
-
-    def _leave(self, lines: Sequence[_Line]) -> None:
-        """Leave lines unsent, as the run has stopped."""
-        for line in _not_over(lines):
-            self._hand_on(line, self._following.not_sent(line.scene))
 
     def _hand_on(self, line: _Line, following: Next) -> None:
         line.is_over = True
@@ -263,11 +247,9 @@ class GatheredScenes:
 
     # Upload --------------------------------------------------------------------------------------
 
-    async def _uploaded(
-        self, token: str, group: _Group, lines: Sequence[_Line]
-    ) -> Uploaded | AttemptResult:
+    async def _uploaded(self, token: str, batch: _Batch) -> Uploaded | AttemptResult:
         """Bring a batch's file, and the pictures that its lines show, to the provider."""
-        batching = group.batching
+        batching, lines = batch.batching, batch.lines
         requests = [line.request for line in lines]
         folder = await self._run.recovery.new_batch_folder(token)
         failed = await batching.upload_references(token, requests, self._names)
@@ -278,7 +260,7 @@ class GatheredScenes:
             return written
         for line, dropped in zip(lines, written.dropped, strict=False):
             line.scene.dropped = dropped
-        facts = [self._run.steps.facts_of(line.scene, line.request) for line in lines]
+        facts = [self._run.asked.steps.facts_of(line.scene, line.request) for line in lines]
         await self._run.pictures.blocking(partial(batch_files.write_facts, folder, facts))
         uploaded = await batching.upload(token)
         if isinstance(uploaded, Uploaded):
@@ -294,7 +276,7 @@ class GatheredScenes:
     # Create --------------------------------------------------------------------------------------
 
     async def _create(
-        self, token: str, group: _Group, lines: list[_Line], uploaded: Uploaded
+        self, token: str, batch: _Batch, uploaded: Uploaded
     ) -> AttemptResult | list[_Line]:
         """Hold all lines and make the batch.
 
@@ -302,21 +284,20 @@ class GatheredScenes:
             What came of it: it is being made, or why it is not. Or the lines that are to be tried
             again, since others of them were in the way.
         """
-        batching = group.batching
+        batching, lines = batch.batching, batch.lines
         new = NewJob(
             token=token,
             account=batching.account,
-            endpoint=group.kind,
+            endpoint=batch.kind,
             lane="batch",
             input_file=uploaded.name,
         )
         held = await self._run.checkout.hold([line.found for line in lines], new)
         if isinstance(held, dict):
             return self._without_those_in_the_way(lines, held)
-        if not self._run.state.is_going_on:  # it was stopped while the money was being held
+        if not self._run.is_going_on:  # it was stopped while the money was being held
             await self._run.checkout.release(held[0], "the run was stopped before it was sent")
-            self._leave(lines)
-            return []
+            return lines
         for line, one in zip(lines, held, strict=True):
             line.held, line.scene.number = one, one.number
 
@@ -326,7 +307,7 @@ class GatheredScenes:
                 waits_s=0.0,
                 is_late=partial(self._run.is_late, held[0], batching.listing),
             )
-            return await batching.create(token, uploaded.name, group.kind, jobs)
+            return await batching.create(token, uploaded.name, batch.kind, jobs)
 
         all_held = [(line.scene, one) for line, one in zip(lines, held, strict=True)]
         created = await self._run.drive(all_held, send)
@@ -349,9 +330,9 @@ class GatheredScenes:
                 line.is_over = True
                 self._denied.append((line.scene, looked))
             elif isinstance(looked, Denied):  # looking does not see it: it would come here for ever
-                self._hand_on(line, self._following.deny(line.scene, looked))
+                self._hand_on(line, self._run.deny(line.scene, looked))
             else:  # it is looked at anew, and then goes on by what stands for it
-                self._hand_on(line, Due(self._now()))
+                self._hand_on(line, Due(self._run.now()))
         return _not_over(lines)
 
     def _tell_created(
@@ -380,15 +361,15 @@ class GatheredScenes:
         """Do what follows for all lines, decided once; return those that are to be tried again."""
         first = lines[0].scene
         decision: Decision = Again(0.0, "credentials")
-        if not await self._following.has_another_key(self._place, key_number, result):
+        if not await self._run.has_another_key(self._place, key_number, result):
             tries.turned_away += was_turned_away(result.verdict)
-            decision = self._following.decide_for_all(first, result, tries)
+            decision = self._run.decide_for_all(first, result, tries)
         if isinstance(decision, Again) and tries.turned_away >= MOST_TURNED_AWAY:
             decision = GiveUp(messages.queue_is_full(first.request.provider))
         left: list[_Line] = []
         for line in lines:
             came = Came(result=result, held=line.held, is_own=line.held is not None)
-            following = self._following.follow(line.scene, came, decided=decision)
+            following = self._run.follow(line.scene, came, decided=decision)
             if isinstance(decision, Again) and isinstance(following, Due):
                 line.held = None
                 left.append(line)

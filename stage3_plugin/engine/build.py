@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import anyio
 import anyio.to_thread
-from pydantic import JsonValue, SecretStr
+from pydantic import BaseModel, JsonValue, SecretStr
 
 from host_stub.contract import Scene
 from stage3_plugin.domain.addressing import canonical_address
@@ -90,7 +90,7 @@ BUCKET_THREADS = 12
 """Pictures that are on their way to a bucket at once, each in memory; the disk waits for none."""
 
 Result = TypeVar("Result")
-Anew: TypeAlias = Callable[[], Settings | None]
+Anew: TypeAlias = Callable[[], BaseModel | None]
 
 
 @asynccontextmanager
@@ -621,7 +621,7 @@ def _models(settings: Settings) -> tuple[str, ...]:
 def _key_anew(anew: Anew, number: int, masked: Masked) -> SecretStr | None:
     """Return the key of a route as settings that are read anew have it; blocks."""
     settings = anew()
-    if settings is None or number >= len(settings.routes):
+    if not isinstance(settings, Settings) or number >= len(settings.routes):
         return None
     masked.add(settings.secrets())
     return settings.routes[number].api_key

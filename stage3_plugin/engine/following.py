@@ -47,7 +47,6 @@ from stage3_plugin.purchase import messages
 from stage3_plugin.purchase.checkout import HALTED, Denied
 from stage3_plugin.purchase.lost import Brought
 from stage3_plugin.runtime import trace
-from stage3_plugin.runtime.clock import clock
 
 MOST_BATCHES_LOST = 1
 """Batches in a row in which a scene's line came to nothing by no fault of its own, and after which
@@ -99,16 +98,8 @@ class Tries:
     turned_away: int = 0
 
 
-class Following:
-    """Does what follows for the scenes of one run.
-
-    Args:
-        run: What they are brought on with.
-    """
-
-    def __init__(self, run: RunContext) -> None:
-        self._run = run
-        self._now = clock()
+class Following(RunContext):
+    """One run, as what brings its scenes on has it: it does what follows for them."""
 
     # Its ladder ----------------------------------------------------------------------------------
 
@@ -119,9 +110,9 @@ class Following:
         """
         if scene.ladder is not None:
             return
-        steps, spent = self._run.steps, frozenset[int]()
+        steps, spent = self.asked.steps, frozenset[int]()
         if any(steps.after_billed):
-            made = self._run.checkout.billed_refusals(scene.wanted)
+            made = self.checkout.billed_refusals(scene.wanted)
             found = (steps.step_of(scene.wanted, one.new) for one in made)
             spent = frozenset(step.route for step in found if step is not None)
         scene.ladder = steps.ladder_of(scene.wanted, spent=spent)
@@ -130,7 +121,7 @@ class Following:
 
     def turn_to(self, scene: SceneState, purchase: Purchase) -> None:
         """Let a scene be at the step that a purchase was made by, if it was one of its steps."""
-        steps = self._run.steps
+        steps = self.asked.steps
         step = steps.step_of(scene.wanted, purchase.new) if scene.has_steps else None
         if step is not None and step != scene.at:
             scene.go_to(step, steps.request_at(scene.wanted, step))
@@ -172,16 +163,18 @@ class Following:
         """Return what follows where an answer to what was sent leaves nothing to decide."""
         held, result = came.held, came.result
         if held is not None and result.storage is not None:
-            caretaker = self._run.checkout.caretaker
-            return self.stop(scene, messages.without_storage(result, result.storage, caretaker))
+            caretaker = self.checkout.caretaker
+            return self.stop_with(
+                scene, messages.without_storage(result, result.storage, caretaker)
+            )
         if result.making is not None and result.making.stops_run:
-            self._run.state.stop(messages.not_asked(result.making))
+            self.stop(messages.not_asked(result.making))
         if came.late is None and result.interrupted and not result.stays_open:
             message = result.verdict.message
             return self.fail(scene, Failure(code="cancelled", message=message, retryable=True))
         if held is None:
             return None
-        profile = self._run.place_of(scene).route.profile
+        profile = self.place_of(scene).route.profile
         has_listing = profile is not None and profile.listing is not None
         has_listing = has_listing or scene.is_for_a_batch
         can_be_found = result.verdict.is_unknown and held.token is not None and has_listing
@@ -189,7 +182,7 @@ class Following:
             return None
         return Waiting(
             purchase_id=held.attempt_id,
-            since=self._now(),
+            since=self.now(),
             is_own=True,
             asked=int(result.not_here is not None),
             not_here=result.not_here,
@@ -200,13 +193,13 @@ class Following:
         self, scene: SceneState, came: Came, again: Again, permit: Permit | None = None
     ) -> Due:
         """Let a scene wait for its next request; if all pause for it, it goes first after that."""
-        now = self._now()
+        now = self.now()
         if not came.is_own:  # nothing of it was sent in this run
             return Due(now)
         is_covered = permit is not None and permit.is_covered
         if is_covered:
-            again = replace(again, wait_s=self._run.place_of(scene).limiter.state(now).pause_s)
-        self._run.reporter.retried(scene, again, came.result.cost, came.result.verdict.message)
+            again = replace(again, wait_s=self.place_of(scene).limiter.state(now).pause_s)
+        self.reporter.retried(scene, again, came.result.cost, came.result.verdict.message)
         scene.queued_at = now + again.wait_s
         return Due(now if is_covered else scene.queued_at)
 
@@ -223,25 +216,25 @@ class Following:
         """
         purchase, result = brought.purchase, brought.attempted
         if purchase is None:
-            return Due(self._now())
+            return Due(self.now())
         is_bad_line = purchase.new.line is not None and purchase.state in WITHOUT_A_PICTURE
         if is_bad_line and result is None and is_own:
             # It never ran, though this run has only just made its batch.
             verdict = Verdict(kind=VerdictKind.BUSY, message=purchase.why)
             result = AttemptResult(verdict=verdict, cost=FREE)
         if result is None or not (is_own or is_bad_line):
-            return Due(self._now())
+            return Due(self.now())
         if is_bad_line or purchase.state in _UNBILLED or purchase.is_billed_refusal:
             following = self.end_late(scene, purchase, result, is_own=is_own)
             if is_bad_line:
-                await self._run.recovery.tell(purchase)
+                await self.recovery.tell(purchase)
             return following
         if purchase.picture is None:
             scene.costs[-1] = UNKNOWN
             unknown = Failure(code="unknown", message=purchase.why)
-            return self.fail(scene, messages.with_next_step(unknown, self._run.checkout.caretaker))
+            return self.fail(scene, messages.with_next_step(unknown, self.checkout.caretaker))
         scene.costs[-1] = cost_with_hold(result, purchase.new.hold_microusd, purchase.state)
-        self._run.state.streaks = self._run.state.streaks.after("made")
+        self.streaks = self.streaks.after("made")
         placed = await self._place(scene, purchase, is_new=True)
         return self._end_with(scene, Came(result=result, late=purchase, placed=placed))
 
@@ -268,8 +261,8 @@ class Following:
 
     def count(self, scene: SceneState, result: AttemptResult) -> None:
         """Count what has come in a row, in the run and at the scene's place; a batch is one."""
-        now = self._now()
-        for counts in (self._run.state, self._run.place_of(scene)):
+        now = self.now()
+        for counts in (self, self.place_of(scene)):
             counts.streaks = counts.streaks.after_attempt(result, now)
 
     def _decide(self, scene: SceneState, came: Came) -> Decision:
@@ -280,7 +273,7 @@ class Following:
         history = History(
             ran=scene.attempts_here - scene.turned_away,
             turned_away=scene.turned_away,
-            elapsed_s=self._now() - scene.started_at,
+            elapsed_s=self.now() - scene.started_at,
             unknown=scene.unknown,
             refused=scene.refused,
             has_seed=scene.request.seed is not None,
@@ -306,15 +299,15 @@ class Following:
         history = History(
             ran=tries.ran - tries.turned_away,
             turned_away=tries.turned_away,
-            elapsed_s=self._now() - tries.since,
+            elapsed_s=self.now() - tries.since,
         )
         return self._decided(scene, result.verdict, history)
 
     def _decided(self, scene: SceneState, verdict: Verdict, history: History) -> Decision:
-        has_one = len(self._run.places) == 1
-        streaks = (self._run.state if has_one else self._run.place_of(scene)).streaks
-        history = replace(history, streaks=streaks, now=self._now())
-        return decide(verdict, history, self._run.settings, chance=self._run.draw())
+        has_one = len(self.places) == 1
+        streaks = (self if has_one else self.place_of(scene)).streaks
+        history = replace(history, streaks=streaks, now=self.now())
+        return decide(verdict, history, self.settings, chance=self.draw())
 
     def _as_a_line(
         self, scene: SceneState, verdict: Verdict, decision: Again | Stop
@@ -344,18 +337,18 @@ class Following:
         if verdict.kind is VerdictKind.PICTURES or verdict.may_be_billed or result.stays_open:
             key.note_bought()
         is_turned_away = verdict.kind is VerdictKind.BAD_CREDENTIALS and not verdict.may_be_billed
-        return is_turned_away and self._run.state.is_going_on and await key.is_another_since(number)
+        return is_turned_away and self.is_going_on and await key.is_another_since(number)
 
     # Ends ----------------------------------------------------------------------------------------
 
     async def reuse(self, scene: SceneState, purchase: Purchase) -> Ended:
         """End a scene with the picture that is there."""
         if scene.request.seed is not None:  # or no number is asked for
-            scene.number = self._run.steps.number_of(scene.wanted, purchase.new)
+            scene.number = self.asked.steps.number_of(scene.wanted, purchase.new)
         placed = await self._place(scene, purchase)
         if isinstance(placed, Failure):
             return self.fail(scene, placed)
-        self._run.reporter.reused(scene, placed, purchase)
+        self.reporter.reused(scene, placed, purchase)
         return ENDED
 
     async def _place(
@@ -365,12 +358,12 @@ class Following:
         if purchase.picture is None:
             raise LookupError("a purchase without a picture has nothing to show")
         try:
-            return await self._run.results.publish(
+            return await self.results.publish(
                 purchase.picture, scene.request, take=scene.take, is_new=is_new
             )
         except StorageFailed as failure:
-            home = self._run.checkout.run_ledger.home_of(purchase)
-            if isinstance(failure, PictureLost) and self._run.settings.store is None and home:
+            home = self.checkout.run_ledger.home_of(purchase)
+            if isinstance(failure, PictureLost) and self.settings.store is None and home:
                 return messages.on_another_machine(purchase, home)
             return messages.lost_picture(purchase.new.attempt_id, failure)
 
@@ -379,11 +372,11 @@ class Following:
         if came.placed is None or came.attempt_id is None:
             raise LookupError("a picture that is kept was not published")
         if isinstance(came.placed, Failure):
-            return self.stop(scene, came.placed)
+            return self.stop_with(scene, came.placed)
         if came.instead is not None:
-            self._run.reporter.reused(scene, came.placed, came.instead)
+            self.reporter.reused(scene, came.placed, came.instead)
         else:
-            self._run.reporter.made(scene, came.placed, came.attempt_id, came.result)
+            self.reporter.made(scene, came.placed, came.attempt_id, came.result)
         return ENDED
 
     def give_up(
@@ -405,27 +398,29 @@ class Following:
 
         What is true of all scenes ends a run only where there is no other route to go to.
         """
-        failure = messages.with_next_step(decision.failure, self._run.checkout.caretaker)
+        failure = messages.with_next_step(decision.failure, self.checkout.caretaker)
         is_for_all = isinstance(decision, Stop)
         if not scene.has_steps:
-            return (self.stop if is_for_all else self.fail)(scene, failure)
+            return (self.stop_with if is_for_all else self.fail)(scene, failure)
         state: State | None = State.VOID  # nothing that was not held took money
         if attempt_id is not None:
-            purchase = self._run.checkout.run_ledger.purchase(attempt_id)
+            purchase = self.checkout.run_ledger.purchase(attempt_id)
             state = None if purchase is None else purchase.state
         ended = StepEnded(step=scene.at, state=state, is_refusal=is_refusal, cause=failure.cause)
-        if is_for_all and not (ended.is_unbilled and len(self._run.places) > 1):
-            return self.stop(scene, failure)
+        if is_for_all and not (ended.is_unbilled and len(self.places) > 1):
+            return self.stop_with(scene, failure)
         if is_for_all:
-            self._close(self._run.place_of(scene), failure)
+            self._close(self.place_of(scene), failure)
         step = None if scene.ladder is None else scene.ladder.after([*scene.ended, ended])
-        if step is None or not self._run.state.is_going_on:
+        if step is None or not self.is_going_on:
             return self.fail(scene, failure)
-        request = self._run.steps.request_at(scene.wanted, step)
+        request = self.asked.steps.request_at(scene.wanted, step)
         if scene.attempts_here:
-            self._run.reporter.stepped(scene, failure, cost, request)
+            next_one = f"tried next: {request.provider} {request.model}".rstrip()
+            again = Again(0.0, failure.code)
+            self.reporter.retried(scene, again, cost, f"{failure.message}; {next_one}")
         scene.step_on(ended, failure, step, request)
-        scene.queued_at = self._now()
+        scene.queued_at = self.now()
         return Due(scene.queued_at)
 
     def _close(self, place: Place, failure: Failure) -> None:
@@ -435,30 +430,30 @@ class Following:
             who = f"{asked.provider} {asked.model}"
             warn_of(f"{who} is not asked any more in this run: {failure.message}")
         place.closed = failure
-        if all(one.closed is not None for one in self._run.places):
-            self._run.state.stop(failure)
+        if all(one.closed is not None for one in self.places):
+            self.stop(failure)
 
     def deny(self, scene: SceneState, denied: Denied) -> Ended:
         """End a scene that must not be sent, and the run if that is true of every other one."""
-        over, was_stopped = denied.over, self._run.state.stopped is not None
+        over, was_stopped = denied.over, self.stopped is not None
         if denied.stops and not was_stopped:
-            self._run.state.stop(denied.failure)
+            self.stop(denied.failure)
             if over is not None:
-                trace.event(self._run.checkout.reached(over))
+                trace.event(self.checkout.reached(over))
         if denied is HALTED or (denied.stops and (was_stopped or denied.had_room)):
             return self.not_sent(scene)
         return self.fail(scene, denied.failure)
 
-    def stop(self, scene: SceneState, failure: Failure) -> Ended:
+    def stop_with(self, scene: SceneState, failure: Failure) -> Ended:
         """End a scene, and let no other be started, for the same reason."""
-        self._run.state.stop(failure)
+        self.stop(failure)
         return self.fail(scene, failure)
 
     def not_sent(self, scene: SceneState) -> Ended:
         """End a scene that was to be sent, for the first time or again, when the run stopped."""
-        return self.fail(scene, self._run.state.unsent(was_started=scene.was_started))
+        return self.fail(scene, self.unsent(was_started=scene.was_started))
 
     def fail(self, scene: SceneState, failure: Failure) -> Ended:
         """End a scene without a picture."""
-        self._run.reporter.failed(scene, failure)
+        self.reporter.failed(scene, failure)
         return ENDED

@@ -8,20 +8,19 @@ asks the ledger only about scenes of which there is something to say.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 
 import anyio
 import anyio.lowlevel
 
 from stage3_plugin.domain.file_names import picture_name
-from stage3_plugin.domain.keys import Keys
-from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.states import State
+from stage3_plugin.engine.steps import Steps
 from stage3_plugin.errors import SceneIdRefused, StorageFailed
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.purchase.wanted_takes import first_take, live_takes
@@ -47,20 +46,20 @@ class Notices:
     """What there is to say about a story before a run of it.
 
     Attributes:
-        maker: The name of what makes the pictures.
+        steps: Know what is asked for, and of whom.
         folders: Where references are looked for.
         images: The folder of results, if pictures in it may be replaced; it may not be there.
-        dropped: Names the wishes of a request that its maker is not sent.
-        was_said: Those of them that the settings alone lead to.
+        was_said: Wishes that are not sent, by the settings alone.
         pictures: Knows what lies beside the story untouched.
+        ledger: To read; ``None`` if there is none yet.
     """
 
-    maker: str
+    steps: Steps
     folders: tuple[Path, ...]
     images: Path | None
-    dropped: Callable[[PictureRequest], Iterable[str]]
     was_said: frozenset[str]
     pictures: Pictures
+    ledger: Ledger | None
     _by_kind: dict[tuple[object, ...], list[str]] = field(
         default_factory=dict[tuple[object, ...], list[str]]
     )
@@ -69,45 +68,55 @@ class Notices:
     _first_replaced: str = ""
     _replaced: int = 0
 
-    def look(
-        self,
-        request: PictureRequest,
-        known: Known,
-    ) -> None:
-        """Look at one scene; the ledger is asked only where there is something to say."""
+    def look(self, request: PictureRequest, *, foreseen: bool | None = None) -> None:
+        """Look at one scene; the ledger is asked only where there is something to say.
+
+        Args:
+            request: Its picture.
+            foreseen: Whether anything would be sent for it, where a plan knows that already.
+        """
         folder, name = self.images, self._name_there(picture_name(request))
         if folder is None or name is None:
             dropped = self._to_say(request)
-            if dropped and known.will_be_made:
+            if dropped and self._will_be_made(request, foreseen=foreseen):
                 self._leave_out(request, dropped)
             return
-        sha256 = known.sha256
-        if sha256 is not None and self.pictures.is_copy(sha256, folder, name):
-            return
-        if known.will_be_made:
-            self._leave_out(request, self._to_say(request))
-            if not known.is_elsewhere:  # which is said apart, with the price
-                self._replace(name)
-        else:
-            purchase = known.purchase
-            if purchase is None or purchase.picture is None or purchase.state is not State.PAID:
+        keys = self.steps.keys_of(request)
+        if foreseen is None and self.ledger is not None:  # quicker than to read a purchase
+            sha256 = self.ledger.live_picture(keys.scene_key)
+            if sha256 is not None and self.pictures.is_copy(sha256, folder, name):
                 return
-            path = place_of(purchase.picture, folder, picture_name(request))
-            if not self.pictures.is_copy(purchase.picture.sha256, folder, path.name):
+        if self._will_be_made(request, foreseen=foreseen):
+            self._leave_out(request, self._to_say(request))
+            # What was paid for elsewhere is said apart, with the price.
+            if self.ledger is None or self.ledger.paid_elsewhere(keys) is None:
                 self._replace(name)
+            return
+        purchase = None if self.ledger is None else first_take(self.ledger, keys)
+        if purchase is None or purchase.picture is None or purchase.state is not State.PAID:
+            return
+        path = place_of(purchase.picture, folder, picture_name(request))
+        if not self.pictures.is_copy(purchase.picture.sha256, folder, path.name):
+            self._replace(name)
+
+    def _will_be_made(self, request: PictureRequest, *, foreseen: bool | None) -> bool:
+        if foreseen is not None or self.ledger is None:
+            return foreseen is not False
+        keys, wanted = self.steps.keys_of(request), request.takes
+        if wanted == 1:
+            return first_take(self.ledger, keys) is None
+        return len(live_takes(self.ledger, keys, wanted=wanted)) < wanted
 
     def _to_say(self, request: PictureRequest) -> list[str]:
         kind = wishes_of(request)
         if kind not in self._by_kind:
-            dropped = self.dropped(request)
+            dropped = self.steps.routes[0].dropped(request)
             self._by_kind[kind] = [wish for wish in dropped if wish not in self.was_said]
         return self._by_kind[kind]
 
     async def look_at_all(
         self,
         requests: Iterable[PictureRequest],
-        ledger: Ledger,
-        keys_of: Callable[[PictureRequest], Keys],
         stopping: anyio.Event,
     ) -> None:
         """Look at a whole story, unless the run is to stop meanwhile.
@@ -117,8 +126,7 @@ class Notices:
         """
         with suppress(StorageFailed):
             for number, request in enumerate(readable(requests), start=1):
-                keys = partial(keys_of, request)
-                self.look(request, Known(ledger, keys, wanted=request.takes))
+                self.look(request)
                 if number % _SCENES_A_TURN == 0:
                     await anyio.lowlevel.checkpoint()
                     if stopping.is_set():
@@ -154,7 +162,7 @@ class Notices:
         """Return all there is to say, a line each."""
         lines = [
             f"{wish} of {_counted(count, 'scene')} (the first is {first!r}) will be left out: "
-            f"{self.maker} is not asked for that"
+            f"{self.steps.routes[0].endpoint.provider} is not asked for that"
             for wish, (count, first) in self._left_out.items()
         ]
         if self._missing:
@@ -205,61 +213,6 @@ def readable(requests: Iterable[PictureRequest]) -> Iterator[PictureRequest]:
         except Exception:  # noqa: BLE001 - its end, or what the run meets at the same place
             return
         yield request
-
-
-class Known:
-    """What the ledger knows of a wish, asked for when it is wanted, and once.
-
-    Args:
-        ledger: To read; ``None`` if there is none yet.
-        keys_of: Returns those of the first take of the wish.
-        wanted: How many pictures of it are wanted.
-        foreseen: Whether anything would be sent for it, where a plan knows that already.
-    """
-
-    def __init__(
-        self,
-        ledger: Ledger | None,
-        keys_of: Callable[[], Keys],
-        *,
-        wanted: int = 1,
-        foreseen: bool | None = None,
-    ) -> None:
-        self._foreseen = foreseen
-        self._ledger = ledger
-        self._keys_of = keys_of
-        self._wanted = wanted
-
-    @cached_property
-    def keys(self) -> Keys:
-        """Those of the first take of the wish."""
-        return self._keys_of()
-
-    @cached_property
-    def purchase(self) -> Purchase | None:
-        """What stands for it where one picture is wanted."""
-        return None if self._ledger is None else first_take(self._ledger, self.keys)
-
-    @property
-    def sha256(self) -> str | None:
-        """That of a picture that stands for it, where that is quicker than to read a purchase."""
-        if self._ledger is None or self._foreseen is not None:
-            return None
-        return self._ledger.live_picture(self.keys.scene_key)
-
-    @property
-    def will_be_made(self) -> bool:
-        """Whether anything would be sent for it."""
-        if self._foreseen is not None:
-            return self._foreseen
-        if self._ledger is None or self._wanted == 1:
-            return self.purchase is None
-        return len(live_takes(self._ledger, self.keys, wanted=self._wanted)) < self._wanted
-
-    @property
-    def is_elsewhere(self) -> bool:
-        """Whether its picture was paid for at another endpoint."""
-        return self._ledger is not None and self._ledger.paid_elsewhere(self.keys) is not None
 
 
 def from_here(path: Path) -> Path:

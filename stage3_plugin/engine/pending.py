@@ -18,7 +18,6 @@ from stage3_plugin.domain.job import BeingMade, Job, LineCount
 from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.states import OPEN, State
 from stage3_plugin.engine.following import WITHOUT_A_PICTURE, Following
-from stage3_plugin.engine.run_state import RunContext
 from stage3_plugin.engine.scene_state import Put, SceneState, Waiting
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.policy.refetch import PATIENCE_S, wait_s
@@ -26,7 +25,6 @@ from stage3_plugin.policy.retry import Again
 from stage3_plugin.purchase import lost, messages
 from stage3_plugin.purchase.recovery import SOON_S
 from stage3_plugin.runtime import trace
-from stage3_plugin.runtime.clock import clock
 from stage3_plugin.runtime.due_items import DueItems
 
 ASKED_UNTIL_MISSING = 3
@@ -53,33 +51,25 @@ class PendingScenes:
     """The scenes of one run that wait beside dispatch.
 
     Args:
-        run: What they wait with.
-        following: Does what follows where what was waited for has come to its end.
+        run: What they wait with; it does what follows where that has come to its end.
         put: Does with a scene what it needs next.
+
+    Attributes:
+        waiting: They, each with what it waits for; it asks for whatever is due.
     """
 
-    def __init__(self, run: RunContext, following: Following, put: Put) -> None:
+    def __init__(self, run: Following, put: Put) -> None:
         self._run = run
         self._put = put
-        self._following = following
-        self._now = clock()
-        self._waiting = DueItems[tuple[SceneState, Waiting]](self._ask)
+        self.waiting = DueItems[tuple[SceneState, Waiting]](self._ask)
         self._told: dict[str, LineCount] = {}
         self._looked_at = set[int]()
         self._left: list[tuple[Purchase, Job]] = []
         """Whose jobs scenes have waited for, and that this run leaves to a later one."""
 
-    async def run(self) -> None:
-        """Ask for whatever is due, until cancelled."""
-        await self._waiting.run()
-
-    def halt(self) -> None:
-        """Ask no more."""
-        self._waiting.halt()
-
     def end(self) -> None:
         """End what still waits."""
-        for scene, waiting in self._waiting.left():
+        for scene, waiting in self.waiting.left():
             try:
                 self._end(scene, waiting)
             except StorageFailed as failure:  # what it waits for cannot be looked at any more
@@ -90,15 +80,6 @@ class PendingScenes:
         """Whether it is about to be known of some scenes that they go into a new batch."""
         return bool(self._looked_at)
 
-    @property
-    def is_at_rest(self) -> bool:
-        """Whether nothing is being asked for, and nothing will be."""
-        return self._waiting.is_at_rest
-
-    async def moved(self) -> None:
-        """Wait until something has been asked for."""
-        await self._waiting.moved()
-
     def add(self, scene: SceneState, waiting: Waiting) -> None:
         """Let a scene wait for a purchase; it ends at once if nothing asks for that any more."""
         with self._run.ending([scene]):
@@ -108,7 +89,7 @@ class PendingScenes:
                 return
             if self._is_in_a_batch(waiting):
                 self._looked_at.add(id(scene))
-            self._waiting.push((scene, waiting), due)
+            self.waiting.push((scene, waiting), due)
 
     def _is_in_a_batch(self, waiting: Waiting) -> bool:
         """Return whether a scene waits for a line of a batch that is known to be made."""
@@ -128,7 +109,7 @@ class PendingScenes:
         """
         if waiting.is_own:
             self._stop_if_nothing_comes(waiting)
-        if not self._waiting.is_open:
+        if not self.waiting.is_open:
             return None
         if not waiting.is_own or (waiting.making is None and waiting.not_here is None):
             return waiting.since
@@ -142,12 +123,10 @@ class PendingScenes:
 
     def _stop_if_nothing_comes(self, waiting: Waiting) -> None:
         """Let nothing more be bought when several pictures in a row are paid for and not here."""
-        in_a_row = self._run.state.streaks.all_pending
+        in_a_row = self._run.streaks.all_pending
         if in_a_row is not None:
             failure = _pending(waiting)
-            self._run.state.stop(
-                failure.model_copy(update={"message": f"{in_a_row}; {failure.message}"})
-            )
+            self._run.stop(failure.model_copy(update={"message": f"{in_a_row}; {failure.message}"}))
 
     async def _ask(self, waits: tuple[SceneState, Waiting]) -> float | None:
         """Ask once more for what a scene waits for; return when to ask again, if at all."""
@@ -177,7 +156,7 @@ class PendingScenes:
             elif brought.is_open:
                 due = self._ask_for_picture(scene, waiting, brought.not_here)
             else:
-                self._put(scene, await self._following.late(scene, brought, is_own=waiting.is_own))
+                self._put(scene, await self._run.late(scene, brought, is_own=waiting.is_own))
                 return None
         if due is None:
             self._end(scene, waiting)
@@ -190,7 +169,7 @@ class PendingScenes:
         if missing is None or missing.needs_setting:
             return None
         if waiting.asked == ASKED_UNTIL_MISSING:
-            self._run.state.streaks = self._run.state.streaks.after("pending")
+            self._run.streaks = self._run.streaks.after("pending")
             self._stop_if_nothing_comes(waiting)
         left_s = self._run.settings.deadline_s
         if scene.was_started:
@@ -207,8 +186,8 @@ class PendingScenes:
             patience_s = min(lost.PATIENCE_S, max(0.0, left_s))
             return self._ask_later(scene, waiting, "unknown", patience_s, lost.AGAIN_S)
         if making.stops_run:
-            self._run.state.stop(messages.not_asked(making))
-        if making.again_s is None or not self._waiting.is_open:
+            self._run.stop(messages.not_asked(making))
+        if making.again_s is None or not self.waiting.is_open:
             return None
         if _is_batch(making.job):
             return self._look_at_batch(waiting, making)
@@ -223,7 +202,7 @@ class PendingScenes:
     def _look_at_batch(self, waiting: Waiting, making: BeingMade) -> float | None:
         """Return when to look at a batch once more, if this run has only just made it."""
         self._report_progress(making)
-        now, again_s = self._now(), making.again_s or 0.0
+        now, again_s = self._run.now(), making.again_s or 0.0
         if making.problem and again_s <= TROUBLE_WAIT_S and waiting.asked < TRIES_IN_TROUBLE:
             return now + max(LEAST_WAIT_S, again_s)
         if not waiting.is_own:  # others of this run look once more, too
@@ -312,7 +291,7 @@ class PendingScenes:
         if purchase.state is State.ACCEPTED and purchase.new.line is not None:
             return False  # a batch takes longer than any run waits
         if purchase.state is State.ACCEPTED:
-            is_patient = self._now() < waiting.since + LEFT_TO_ITS_RUN_S
+            is_patient = self._run.now() < waiting.since + LEFT_TO_ITS_RUN_S
             return is_patient and self._run.recovery.lives(purchase)
         return purchase.state in OPEN and not self._run.recovery.is_dead(purchase)
 
@@ -325,7 +304,7 @@ class PendingScenes:
         next_s: float,
     ) -> float | None:
         """Return when to ask again, unless a scene has waited long enough."""
-        now = self._now()
+        now = self._run.now()
         left_s = waiting.since + longest_s - now
         if left_s <= 0:
             return None
@@ -335,13 +314,13 @@ class PendingScenes:
 
     def _end(self, scene: SceneState, waiting: Waiting) -> None:
         """End a scene that waits beside dispatch and has not come to what it waits for."""
-        recovery, state = self._run.recovery, self._run.state
+        recovery = self._run.recovery
         purchase = self._run.checkout.run_ledger.purchase(waiting.purchase_id)
         if purchase is None:
-            self._following.not_sent(scene)
+            self._run.not_sent(scene)
             return
         failure = _pending(waiting, purchase.job)
-        if state.is_cancelled and scene.was_started and purchase.state is not State.ACCEPTED:
+        if self._run.is_cancelled and scene.was_started and purchase.state is not State.ACCEPTED:
             message = f"the run was cancelled; {failure.message}"
             failure = Failure(code="cancelled", message=message, retryable=True)
         elif purchase.new.line is not None and purchase.state in _ENDED:

@@ -6,7 +6,7 @@ Apart from the stage, which opens the ledger for it, and from ``policy.plan``, w
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Final, NamedTuple
@@ -15,18 +15,16 @@ from host_stub.contract import (
     Lane,
     PlannedLane,
     PlannedLanes,
-    PlannedState,
     PlannedStep,
     ScenePlan,
     StagePlan,
 )
-from stage3_plugin.domain.keys import Keys
 from stage3_plugin.domain.money import THIRD_PARTY_TIMES, Estimate, to_usd, usd_of
 from stage3_plugin.domain.purchase import Limits, Purchase
 from stage3_plugin.domain.request import PictureRequest, labels_of
 from stage3_plugin.domain.route import why_unsendable
 from stage3_plugin.engine.asked import Asked
-from stage3_plugin.engine.notices import Known, Notices, wishes_of
+from stage3_plugin.engine.notices import Notices, wishes_of
 from stage3_plugin.engine.showing.references import Unshown, is_awaiting
 from stage3_plugin.engine.showing.stale import Stale
 from stage3_plugin.engine.steps import Steps
@@ -96,18 +94,14 @@ class Costs:
         each = self._of(request)
         if len(each) == 1:
             return each[FIRST]
-        highs = list[int]()
-        for route in range(len(self._estimates)):
-            there = [one.high_microusd for step, one in each.items() if step.route == route]
-            if None in there:
-                highs.clear()
-                break
-            highs.append(max(high for high in there if high is not None))
-        lows = [one.low_microusd for one in each.values()]
-        known = [low for low in lows if low is not None]
+        by_route = [
+            _all_known(one.high_microusd for step, one in each.items() if step.route == route)
+            for route in range(len(self._estimates))
+        ]
+        lows = _all_known(one.low_microusd for one in each.values())
         return Estimate(
-            low_microusd=min(known) if len(known) == len(lows) else None,
-            high_microusd=self._dearest(highs) if highs else None,
+            low_microusd=min(lows, default=None),
+            high_microusd=self._dearest(list(map(max, by_route))) if all(by_route) else None,
         )
 
     def _dearest(self, highs: Sequence[int]) -> int:
@@ -203,9 +197,14 @@ class Costs:
     @property
     def worst_usd(self) -> Decimal | None:
         """Return what it costs if all scenes go through all of them, and each is billed."""
-        highs = [sums.cost.high_microusd for sums in self._by_step.values()]
-        known = [high for high in highs if high is not None]
-        return to_usd(sum(known)) if highs and len(known) == len(highs) else None
+        highs = _all_known(sums.cost.high_microusd for sums in self._by_step.values())
+        return to_usd(sum(highs)) if highs else None
+
+
+def _all_known(amounts: Iterable[int | None]) -> list[int]:
+    """Return amounts; none where one of them is not known."""
+    found = list(amounts)
+    return [] if None in found else [one for one in found if one is not None]
 
 
 class _Foreseen(NamedTuple):
@@ -252,7 +251,6 @@ class Planning:
         self.asked = asked
         self.forecast = forecast
         self.takes = Takes(ledger)
-        self._ledger = ledger
         self._route = route = steps.routes[0]
         self._keys_of = steps.keys_of
         self._costs = Costs(steps, [Pricing(one, ledger).estimate for one in steps.routes])
@@ -263,16 +261,6 @@ class Planning:
         self._elsewhere = PaidElsewhere(route)
         self._stale = Stale()
         self._scenes: list[ScenePlan] = []
-
-    def why_none(self, request: PictureRequest, keys: Keys) -> str:
-        """Return why a scene that others show, and that has no picture, would have none."""
-        prospect = self.forecast.prospect(request, keys)
-        if prospect is Reuse.REUSE:  # a run has yet to take it in
-            return ""
-        if prospect is Reuse.UNDECIDED:
-            return "waits for a decision, as it may have been paid for"
-        unsendable = self._route.why_not_made(request)
-        return "" if unsendable is None else f"would not be made: {unsendable}"
 
     def plan(self, limits: Limits, *, capacity: int, fewer: str) -> StagePlan:
         """Go through all that is asked for; caps are reckoned as the run would.
@@ -317,12 +305,15 @@ class Planning:
 
     def _add(self, request: PictureRequest, tally: Tally) -> None:
         """Foresee a scene, and take a note of it."""
-        asked, route = self.asked, self._route
+        references, route = self.asked.references, self._route
         foreseen = self._foreseen(request)
         is_made = not MADE.isdisjoint(foreseen.prospects)
         each = self.estimate(request) if is_made else None
         states = tally.add(
-            foreseen.prospects, each, is_sheet=request.is_sheet, wave=asked.wave_of(request)
+            foreseen.prospects,
+            each,
+            is_sheet=request.is_sheet,
+            wave=references.wave_of(request),
         )
         for line in route.advise(request):
             if line not in self._said_before and len(self._advice) < MOST_ADVICE:
@@ -332,17 +323,31 @@ class Planning:
             self._costs.add(request, each, pictures=made)
             if foreseen.replaces is not None:
                 self._stale.add(request, foreseen.replaces, each)
-        is_told = asked.shows(request) or request.is_sheet or "unsendable" in states
+        is_told = references.shows(request) or request.is_sheet or "unsendable" in states
         if is_told or not route.is_here:
             high = each.high_microusd if each is not None and made else None
-            cost_usd = usd_of(None if high is None else high * made)
-            self._scenes.append(self._told(request, told_of(states), foreseen.problem, cost_usd))
+            problem = foreseen.problem
+            self._scenes.append(
+                ScenePlan(
+                    scene_id=request.scene_id,
+                    role=request.role,
+                    model=request.model or request.provider,
+                    references=planned_references(request) if references.shows(request) else (),
+                    labels=labels_of(request),
+                    dropped=route.dropped(request) if problem is None else (),
+                    prompt_sent=route.prompt_sent(request) if problem is None else None,
+                    waits_for=references.needs(request),
+                    problem=problem,
+                    state=told_of(states),
+                    cost_high_usd=usd_of(None if high is None else high * made),
+                )
+            )
 
     def _foreseen(self, request: PictureRequest) -> _Foreseen:
         unsendable = why_unsendable(self._route, request)
         if unsendable is not None:
             return _Foreseen(UNSENDABLE * request.takes, unsendable)
-        shown = self.asked.show(request)
+        shown = self.asked.references.show(request)
         if isinstance(shown, Unshown):
             more = UNSENDABLE * (request.takes - 1)
             if shown.is_refused and self.kept(request) is not None:  # its picture may stay
@@ -358,7 +363,7 @@ class Planning:
         wanted = 1 if is_awaiting(request) else self.asked.wanted_of(request, keys.scene_key)
         prospects = forecast.prospects(request, keys, wanted=max(request.takes, wanted))
         will_be_made = not MADE.isdisjoint(prospects)
-        self._notices.look(request, Known(self._ledger, lambda: keys, foreseen=will_be_made))
+        self._notices.look(request, foreseen=will_be_made)
         for take, prospect in enumerate(prospects, start=1):
             if prospect is Reuse.MAKE and not route.is_here:
                 purchase = forecast.paid_elsewhere(keys.of_take(take))
@@ -379,25 +384,3 @@ class Planning:
         """
         bare = self._keys_of(replace(request, shown=()))
         return self.takes.with_others(bare)
-
-    def _told(
-        self,
-        request: PictureRequest,
-        state: PlannedState,
-        problem: str | None,
-        cost_usd: Decimal | None,
-    ) -> ScenePlan:
-        route, asked = self._route, self.asked
-        return ScenePlan(
-            scene_id=request.scene_id,
-            role=request.role,
-            model=request.model or request.provider,
-            references=planned_references(request) if asked.shows(request) else (),
-            labels=labels_of(request),
-            dropped=route.dropped(request) if problem is None else (),
-            prompt_sent=route.prompt_sent(request) if problem is None else None,
-            waits_for=asked.needs(request),
-            problem=problem,
-            state=state,
-            cost_high_usd=cost_usd,
-        )

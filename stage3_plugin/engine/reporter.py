@@ -5,11 +5,9 @@ Apart from the run, which decides what happens: this module only puts it into wo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from pydantic import JsonValue
 
 from host_stub.contract import Failure, FailureCode, PlaceFor, SceneOutcome
 from stage3_plugin.domain.attempt import AttemptResult
@@ -31,9 +29,9 @@ from stage3_plugin.domain.money import UNKNOWN, Charge, add_costs, to_usd
 from stage3_plugin.domain.picture import Picture, Placed
 from stage3_plugin.domain.purchase import Held, Purchase
 from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.engine.asked import Asked
 from stage3_plugin.engine.notices import from_here
 from stage3_plugin.engine.scene_state import SceneState, Waiting
-from stage3_plugin.engine.showing.references import SceneReferences
 from stage3_plugin.policy.retry import Again
 from stage3_plugin.purchase import messages
 from stage3_plugin.runtime import trace
@@ -115,23 +113,19 @@ class Reporter:
 
     Args:
         deliver: Takes the outcomes.
-        references: Take in first how a scene ended, and its picture, where others show it.
+        asked: What is asked for; its references take in first how a scene ended, and its picture.
         url_of: Returns the address of a picture in the bucket of ``store``, if there is one.
-        options: What is asked for at each route that only its provider has.
     """
 
     def __init__(
         self,
         deliver: Callable[[SceneOutcome], None],
-        references: SceneReferences | None,
-        *,
+        asked: Asked,
         url_of: Callable[[str], str | None],
-        options: Sequence[Mapping[str, JsonValue]],
     ) -> None:
         self._deliver = deliver
-        self._references = references
+        self._asked = asked
         self._url_of = url_of
-        self._options = options
         self._now = clock()
 
     def started(self, scene: SceneState, held: Held, *, base_url: str | None) -> None:
@@ -154,13 +148,6 @@ class Reporter:
                 base_url=base_url,
             )
         )
-
-    def stepped(
-        self, scene: SceneState, failure: Failure, cost: Charge, to: PictureRequest
-    ) -> None:
-        """Report that a request was the last of its step, and its scene goes on to another one."""
-        message = f"{failure.message}; tried next: {to.provider} {to.model}".rstrip()
-        self.retried(scene, Again(0.0, failure.code), cost, message)
 
     def retried(self, scene: SceneState, again: Again, cost: Charge, message: str) -> None:
         """Report that a request failed and its scene waits to go again; it keeps the cause."""
@@ -216,7 +203,7 @@ class Reporter:
         self, scene: SceneState, placed: Placed, purchase_id: str, result: AttemptResult
     ) -> None:
         """End a scene with its new picture."""
-        outcome = self._with_picture(
+        self._end_with_picture(
             scene,
             placed,
             result.verdict.details,
@@ -225,11 +212,10 @@ class Reporter:
             dropped=scene.dropped,
             request_id=scene.request_id,
         )
-        self._end(scene, outcome, placed.picture)
 
     def reused(self, scene: SceneState, placed: Placed, purchase: Purchase) -> None:
         """End a scene with a picture that was there; requests it took in this run stay counted."""
-        outcome = self._with_picture(
+        self._end_with_picture(
             scene,
             placed,
             purchase.details,
@@ -241,7 +227,6 @@ class Reporter:
             bought_for=purchase.counted_cost.told,
             request_id=purchase.request_id,
         )
-        self._end(scene, outcome, placed.picture)
 
     def failed(
         self, scene: SceneState, failure: Failure, *, waits_for: tuple[str, ...] = ()
@@ -255,12 +240,11 @@ class Reporter:
         outcome = self._outcome(scene, failure=failure, **(tried if scene.was_started else {}))
         self._end(scene, outcome, None, waits_for)
 
-    def _with_picture(
+    def _end_with_picture(
         self, scene: SceneState, placed: Placed, details: Mapping[str, str], **more: Any
-    ) -> SceneOutcome:
-        """Return the outcome of a scene that has a picture."""
+    ) -> None:
         picture = placed.picture
-        return self._outcome(
+        outcome = self._outcome(
             scene,
             image=placed.path,
             sha256=picture.sha256,
@@ -273,6 +257,7 @@ class Reporter:
             steps=scene.all_steps(None),
             **more,
         )
+        self._end(scene, outcome, picture)
 
     def _outcome(self, scene: SceneState, **more: Any) -> SceneOutcome:
         """Return the outcome of a scene; ``more`` are the contract's fields."""
@@ -293,7 +278,7 @@ class Reporter:
         params = generation_params(scene.request, picture, details)
         if scene.seed is not None:
             params["seed"] = scene.seed
-        options = self._options[scene.at.route]
+        options = self._asked.steps.routes[scene.at.route].options
         if options:
             params["options"] = dict(options)
         has_several = scene.ladder is not None and len(scene.ladder.after_billed) > 1
@@ -330,8 +315,7 @@ class Reporter:
             trace.event(SceneReused(**facts))
         else:
             trace.event(SceneSkipped(waits_for=waits_for, **facts))
-        if self._references is not None:
-            self._references.take(outcome, picture)
+        self._asked.references.take(outcome, picture)
         self._deliver(outcome)
 
 

@@ -19,12 +19,11 @@ import anyio.lowlevel
 from host_stub.contract import Failure, StageSummary
 from stage3_plugin.domain.events import warn_of
 from stage3_plugin.domain.job import BeingMade
-from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.engine.batches import GatheredScenes
-from stage3_plugin.engine.dispatch import Dispatcher, Peekable
+from stage3_plugin.engine.dispatch import Dispatcher
 from stage3_plugin.engine.following import Following
 from stage3_plugin.engine.pending import PendingScenes
-from stage3_plugin.engine.run_state import CANCELLED, RunContext
+from stage3_plugin.engine.run_state import CANCELLED
 from stage3_plugin.engine.scene import SceneRunner
 from stage3_plugin.engine.scene_state import Due, Next, SceneState, Waiting
 from stage3_plugin.engine.showing.order import InOrder
@@ -32,7 +31,6 @@ from stage3_plugin.policy.capacity import Limiter
 from stage3_plugin.purchase import messages
 from stage3_plugin.purchase.run_ledger import Line
 from stage3_plugin.purchase.wanted_takes import Part, WantedTakes
-from stage3_plugin.runtime.clock import clock
 
 RECOVERY_LINGERS_S = 10.0
 """Seconds for which a run whose scenes have all ended goes on recovering what others have left."""
@@ -42,21 +40,18 @@ class Run:
     """Runs requests to their outcomes.
 
     Args:
-        context: What it is made with.
-        requests: The scenes' requests, taken as there is room for them.
+        run: What it is made with; what is asked for is taken as there is room for it.
     """
 
-    def __init__(self, context: RunContext, requests: Iterator[PictureRequest]) -> None:
-        self._run = context
-        context.state.on_stop = self._end_all
+    def __init__(self, run: Following) -> None:
+        self._run = run
+        run.on_stop = self._end_all
         self._is_over = False
-        self._now = clock()
-        self._following = Following(context)
-        self._runner = SceneRunner(context, self._following, self._take_up)
-        self._pending = PendingScenes(context, self._following, self._put)
-        self._gathered = GatheredScenes(context, self._following, self._put)
-        self._scenes = self._in_order(self._takes_of(requests, began_at=self._now()))
-        first, *further = (place.limiter for place in context.places)
+        self._runner = SceneRunner(run, self._take_up)
+        self._pending = PendingScenes(run, self._put)
+        self._gathered = GatheredScenes(run, self._put)
+        self._scenes = InOrder(self._takes(began_at=self._run.now()), run.asked.references)
+        first, *further = (place.limiter for place in run.places)
         # Those for batches have a lane of their own: nothing of them is at a provider yet.
         self._dispatcher = Dispatcher(
             self._scenes,
@@ -65,43 +60,26 @@ class Run:
             further=(*further, Limiter(first.ceiling)),
             lane_of=self._lane_of,
         )
-        context.recovery.job_moved = self._dispatcher.wake
+        run.recovery.job_moved = self._scenes.released = self._dispatcher.wake
 
-    def _takes_of(
-        self, requests: Iterator[PictureRequest], *, began_at: float
-    ) -> Iterator[SceneState]:
+    def _takes(self, *, began_at: float) -> Iterator[SceneState]:
         """Yield the takes that are asked for, all those of a scene before the next one's.
 
         So memory is flat however long a story is.
         """
-        for request in requests:
+        for request in self._run.asked.named():
             takes = WantedTakes(request.takes)
-            self._expect(request, request.takes - 1)
+            self._run.asked.references.expect(request.scene_id, request.takes - 1)
             for number in range(1, request.takes + 1):
                 yield SceneState(request=request, queued_at=began_at, part=Part(takes, number))
 
     def _take_up(self, scene: SceneState) -> None:
         """Bring on one more take of a scene than were asked for with it."""
-        self._expect(scene.request, 1)
-        self._dispatcher.push(scene, self._now())
-
-    def _expect(self, request: PictureRequest, more: int) -> None:
-        if self._run.references is not None and more:
-            self._run.references.expect(request.scene_id, more)
+        self._run.asked.references.expect(scene.request.scene_id, 1)
+        self._dispatcher.push(scene, self._run.now())
 
     def _lane_of(self, scene: SceneState) -> int:
         return len(self._run.places) if scene.is_for_a_batch else scene.at.route
-
-    def _in_order(self, scenes: Iterator[SceneState]) -> Peekable[SceneState]:
-        """Let scenes wait for those they refer to, where any does."""
-        references = self._run.references
-        if references is None:
-            return Peekable(scenes)
-        return InOrder(
-            scenes,
-            references,
-            released=lambda: self._dispatcher.wake(),  # noqa: PLW0108 - it is made of these scenes
-        )
 
     async def to_the_end(self, stopping: anyio.Event, deadline_s: float | None) -> StageSummary:
         """Run until every scene has an outcome.
@@ -118,7 +96,7 @@ class Run:
                 watchers.start_soon(self._trigger_when_cancelled)
                 watchers.start_soon(self._heed, stopping, deadline_s)
                 watchers.start_soon(self._run.recovery.of_all)
-                watchers.start_soon(self._pending.run)
+                watchers.start_soon(self._pending.waiting.run)
                 await self._dispatch()
                 await self._dispatch_what_waited()
                 await self._end_recovery()
@@ -126,42 +104,42 @@ class Run:
                 watchers.cancel_scope.cancel()
         except BaseException:  # no time to look at what came back from beside dispatch
             for scene in self._dispatcher.left():
-                self._following.not_sent(scene)
+                self._run.not_sent(scene)
             raise
         finally:
             for scene in self._gathered.left():
-                self._following.not_sent(scene)
+                self._run.not_sent(scene)
             self._pending.end()
         self._pending.say_what_is_left()
         self._scenes.hold_nothing_back()
         for scene in chain(self._scenes, self._dispatcher.left()):
             await self._leave(scene, stopping)
-        if self._run.state.broken is not None:
-            raise self._run.state.broken
-        return self._run.state.ending()
+        if self._run.broken is not None:
+            raise self._run.broken
+        return self._run.summary()
 
     async def _dispatch(self) -> None:
         """Let dispatch run; a story that breaks is raised later, and not as a group of one."""
         try:
             await self._dispatcher.run()
         except Exception as error:  # noqa: BLE001 - raised again at the end
-            self._run.state.broken = error
+            self._run.broken = error
 
     async def _dispatch_what_waited(self) -> None:
         """Take up what comes back from beside dispatch until nothing is left there."""
-        while self._run.state.broken is None:
-            if self._run.state.is_going_on and (self._dispatcher.waiting or self._scenes):
+        while self._run.broken is None:
+            if self._run.is_going_on and (self._dispatcher.waiting or self._scenes):
                 await self._dispatch()
             elif self._is_all_gathered():
                 await self._gathered.send_all()
-            elif self._pending.is_at_rest:
+            elif self._pending.waiting.is_at_rest:
                 return
             else:
-                await self._pending.moved()
+                await self._pending.waiting.moved()
 
     def _is_all_gathered(self) -> bool:
         """Return whether a batch is to be sent: nothing more comes to it soon."""
-        may_be_sent = self._run.state.is_going_on and self._gathered.are_there
+        may_be_sent = self._run.is_going_on and self._gathered.are_there
         return may_be_sent and not self._pending.looks_at_batches
 
     async def _perform(self, scene: SceneState) -> float | None:
@@ -178,7 +156,7 @@ class Run:
     def _put(self, scene: SceneState, following: Next) -> None:
         """Do what a scene needs next; it goes back to dispatch where it is due."""
         if isinstance(following, Due):
-            self._dispatcher.push(scene, self._now())
+            self._dispatcher.push(scene, self._run.now())
         elif isinstance(following, Waiting):
             self._pending.add(scene, following)
 
@@ -186,9 +164,9 @@ class Run:
 
     async def _end_recovery(self) -> None:
         """Give recovery a moment after the last scene: what it has not done the next run does."""
-        deadline = self._now() + RECOVERY_LINGERS_S
+        deadline = self._run.now() + RECOVERY_LINGERS_S
         recovery = self._run.recovery
-        while not (recovery.is_over or recovery.is_halted) and self._now() < deadline:
+        while not (recovery.is_over or recovery.is_halted) and self._run.now() < deadline:
             version = self._run.checkout.run_ledger.version
             with anyio.CancelScope(deadline=deadline):
                 await self._run.checkout.run_ledger.changed(since=version)
@@ -202,9 +180,9 @@ class Run:
         try:
             await anyio.sleep_forever()
         finally:
-            self._run.state.is_cancelled = not self._is_over
+            self._run.is_cancelled = not self._is_over
             self._end_all(CANCELLED)
-            self._run.state.interrupt.trigger()
+            self._run.interrupt.trigger()
 
     async def _heed(self, stopping: anyio.Event, deadline_s: float | None) -> None:
         """Stop on a signal or when the run's time is over; then give paid work time to end."""
@@ -213,15 +191,14 @@ class Run:
             await stopping.wait()
         if patience.cancelled_caught:
             message = f"the run's deadline of {deadline_s:g} s is over"
-        elif self._run.state.in_flight:
+        elif self._run.in_flight:
             warn_of(self._still_waiting())
-        self._run.state.stop(Failure(code="cancelled", message=message, retryable=True))
+        self._run.stop(Failure(code="cancelled", message=message, retryable=True))
         await anyio.sleep(self._run.settings.drain_s)
-        self._run.state.interrupt.trigger()
+        self._run.interrupt.trigger()
 
     def _still_waiting(self) -> str:
-        checkout, state = self._run.checkout, self._run.state
-        in_flight = state.in_flight.values()
+        checkout, in_flight = self._run.checkout, self._run.in_flight.values()
         return messages.still_waiting(
             [hold for hold in in_flight if isinstance(hold, int)],
             self._run.settings.drain_s,
@@ -237,7 +214,7 @@ class Run:
         self._run.checkout.halt()
         if failure.code != "budget":  # which holds back nothing that is paid for already
             self._run.recovery.halt()
-            self._pending.halt()
+            self._pending.waiting.halt()
 
     async def _leave(self, scene: SceneState, stopping: anyio.Event) -> None:
         """End a scene that the run has not come to.
@@ -245,10 +222,10 @@ class Run:
         What keeps it from being bought does not keep its picture away if that is there. A run that
         is to end, or whose disk fails, does not wait for that.
         """
-        stopped = self._run.state.stopped
+        stopped = self._run.stopped
         is_over = stopped is None or stopped.code in {"cancelled", "storage"}
-        if is_over or self._run.state.broken is not None or stopping.is_set():
-            self._following.not_sent(scene)
+        if is_over or self._run.broken is not None or stopping.is_set():
+            self._run.not_sent(scene)
             return
         due = await self._perform(scene)  # nothing more can be held, so nothing is sent
         if due is not None:

@@ -10,19 +10,18 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from host_stub.contract import Failure, StageSummary
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.job import BeingMade
 from stage3_plugin.domain.profile import Listing
 from stage3_plugin.domain.purchase import Held, Purchase
-from stage3_plugin.domain.request import WantedOf
 from stage3_plugin.domain.route import Route
+from stage3_plugin.engine.asked import Asked
 from stage3_plugin.engine.backend import Sender
 from stage3_plugin.engine.reporter import Reporter, Results
 from stage3_plugin.engine.scene_state import SceneState
-from stage3_plugin.engine.showing.references import SceneReferences
-from stage3_plugin.engine.steps import Steps
 from stage3_plugin.errors import ProviderBroken, StorageFailed
 from stage3_plugin.policy.capacity import AdaptiveLimiter, Limiter, rate_limit_of
 from stage3_plugin.policy.streaks import NONE, Streaks
@@ -30,6 +29,7 @@ from stage3_plugin.purchase import messages
 from stage3_plugin.purchase.checkout import Checkout, Overtaken
 from stage3_plugin.purchase.recovery import Recovery
 from stage3_plugin.runtime import trace
+from stage3_plugin.runtime.clock import Clock, clock
 from stage3_plugin.runtime.interrupt import Interrupt
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.pictures import Pictures
@@ -90,7 +90,7 @@ class RunState:
         self.stop(failure)
         return failure
 
-    def ending(self) -> StageSummary:
+    def summary(self) -> StageSummary:
         """Return how the run as a whole has ended."""
         if self.stopped is None:
             return StageSummary()
@@ -132,35 +132,34 @@ class Place:
         return 0 if key is None else key.number
 
 
-@dataclass(slots=True, kw_only=True)
-class RunContext:
-    """What one run is made with; all that brings its scenes on shares it.
+@dataclass(kw_only=True)
+class RunContext(RunState):
+    """What one run is made with, and how it stands; all that brings its scenes on shares it.
 
     Attributes:
         settings: What the user wants.
+        asked: What is asked for, at each step, and what it shows.
         places: Where the pictures are made, in the order in which they are tried.
-        steps: Knows what is asked for at each.
         results: Takes the pictures out.
         reporter: Reports to the host.
         draw: Returns a number in [0, 1) for jitter.
         recovery: Looks after what other runs have left, and asks again for what was bought.
         pictures: Has the folders of batches, where there may be any.
-        references: What scenes show the model, where any does.
-        wanted_of: Returns how many pictures are wanted of what a request is made from.
-        state: How the run stands.
+        now: The running event loop's clock.
     """
 
     settings: Settings
+    asked: Asked
     places: Sequence[Place]
-    steps: Steps
     results: Results
     reporter: Reporter
     draw: Callable[[], float]
     recovery: Recovery
     pictures: Pictures
-    references: SceneReferences | None = None
-    wanted_of: WantedOf
-    state: RunState = field(default_factory=RunState)
+    now: Clock = field(default_factory=clock)
+
+    def __post_init__(self) -> None:
+        super().__init__()
 
     async def drive(
         self,
@@ -176,13 +175,13 @@ class RunContext:
             lines: The scenes, each with what is held for it.
             send: Sends it; it is not settled yet.
         """
-        checkout, in_flight = self.checkout, self.state.in_flight
+        checkout, in_flight = self.checkout, self.in_flight
         for scene, held in lines:
             base_url = self.place_of(scene).route.endpoint.base_url
             self.reporter.started(scene, held, base_url=base_url)
             in_flight[held.attempt_id] = held.hold_microusd
         try:
-            with self.state.interrupt.in_force():
+            with self.interrupt.in_force():
                 return await send()
         except BaseException:
             for scene, held in lines:
@@ -227,7 +226,7 @@ class RunContext:
         try:
             yield
         except Exception as error:  # noqa: BLE001 - a fault of ours is raised at the run's end
-            failure = self.state.stop_on(error)
+            failure = self.stop_on(error)
             for scene in scenes:
                 self.reporter.failed(scene, failure)
         except BaseException:
@@ -246,25 +245,20 @@ class RunContext:
 
 
 def limiter_of(
-    route: Route,
-    settings: Settings,
-    capacity: int,
-    *,
-    draw: Callable[[], float],
-    beside: Callable[[], int] = lambda: 0,
+    checkout: Checkout, settings: Settings, capacity: int, draw: Callable[[], float]
 ) -> Limiter:
     """Return what decides, in one run, how many may be in flight and when the next may leave.
 
     Args:
-        route: Where they are made.
+        checkout: Holds money at the route.
         settings: What the user knows of limits there.
         capacity: The most that may be in flight.
         draw: Returns a number in [0, 1) for jitter.
-        beside: Returns how many jobs of other runs are in work at its provider.
     """
-    if route.is_here:
+    if checkout.route.is_here:
         return Limiter(capacity)
     rate_limit = rate_limit_of(settings.requests_per_minute, settings.pacing)
+    beside = partial(checkout.recovery.jobs_at, checkout.route.endpoint.provider)
     if not settings.adaptive:
         return Limiter(capacity, rate_limit=rate_limit, on_change=trace.event, beside=beside)
     return AdaptiveLimiter(

@@ -25,7 +25,7 @@ from stage3_plugin.domain.route import why_unsendable
 from stage3_plugin.domain.states import State
 from stage3_plugin.domain.verdict import Verdict
 from stage3_plugin.engine.following import Came, Following
-from stage3_plugin.engine.run_state import Place, RunContext
+from stage3_plugin.engine.run_state import Place
 from stage3_plugin.engine.scene_state import (
     ENDED,
     Due,
@@ -34,7 +34,7 @@ from stage3_plugin.engine.scene_state import (
     SceneState,
     Waiting,
 )
-from stage3_plugin.engine.showing.references import SceneReferences, Unshown, is_awaiting
+from stage3_plugin.engine.showing.references import Unshown, is_awaiting
 from stage3_plugin.engine.showing.stale import with_facts
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.policy.capacity import Limiter, Permit
@@ -45,7 +45,6 @@ from stage3_plugin.purchase.checkout import Denied, LineRefused, NotNow
 from stage3_plugin.purchase.maker import Jobs
 from stage3_plugin.purchase.run_ledger import Line
 from stage3_plugin.purchase.wanted_takes import Part
-from stage3_plugin.runtime.clock import clock
 
 _NO_BATCHES = "it has no batch lane, so nothing was sent (lane)"
 
@@ -54,24 +53,19 @@ class SceneRunner:
     """Brings scenes through the rooms.
 
     Args:
-        run: What they are brought on with.
-        following: Does what follows for them.
+        run: What they are brought on with, which does what follows for them.
         more: Takes further takes of a scene, once it is known that they are wanted.
     """
 
-    def __init__(
-        self, run: RunContext, following: Following, more: Callable[[SceneState], None]
-    ) -> None:
+    def __init__(self, run: Following, more: Callable[[SceneState], None]) -> None:
         self._run = run
-        self._following = following
         self._more = more
-        self._now = clock()
 
     async def bring_on(self, scene: SceneState) -> Next:
         """Bring a scene through the rooms once, with one request at most."""
         failure = self._why_not(scene)
         if failure is not None:
-            return self._following.fail(scene, failure)
+            return self._run.fail(scene, failure)
         following: Next = ENDED
         with self._run.ending([scene]):
             if scene.is_for_a_batch:
@@ -91,7 +85,7 @@ class SceneRunner:
         unsendable = why_unsendable(self._run.place_of(scene).route, scene.request)
         if unsendable is not None:
             return Failure(code="rejected", message=unsendable)
-        if scene.was_started and self._now() - scene.started_at > settings.deadline_s:
+        if scene.was_started and self._run.now() - scene.started_at > settings.deadline_s:
             message = f"the scene's deadline_s is reached ({scene.cause.replace('_', ' ')})"
             return Failure(code=scene.cause, message=message, retryable=True)
         return None
@@ -108,15 +102,15 @@ class SceneRunner:
         if unsent is not None:
             return unsent
         scene.number, key_number = held.number, place.key_number
-        result = await self._drive(scene, place, held, permit, shield)
+        result = await self._drive(scene, held, permit, shield)
         came = await self._settle(scene, held, result)
-        if await self._following.has_another_key(place, key_number, result):
+        if await self._run.has_another_key(place, key_number, result):
             scene.turned_away += 1
-            return self._following.again(scene, came, Again(0.0, "credentials"), permit)
+            return self._run.again(scene, came, Again(0.0, "credentials"), permit)
         overrun = place.checkout.overrun()
         if overrun is not None:
-            self._run.state.stop(overrun)
-        return self._following.follow(scene, came, permit)
+            self._run.stop(overrun)
+        return self._run.follow(scene, came, permit)
 
     async def _gather(self, scene: SceneState) -> Next:
         """Take a scene as far as it comes before its batch: nothing of it is held yet."""
@@ -125,7 +119,7 @@ class SceneRunner:
             return place
         if place is not self._run.places[0] or place.route.is_here:
             failure = Failure(code="rejected", message=f"{scene.request.provider}: {_NO_BATCHES}")
-            return self._following.fail(scene, failure)
+            return self._run.fail(scene, failure)
         line = await place.checkout.look(scene.request, scene.part)
         if not isinstance(line, Line):
             return await self._without_hold(scene, line)
@@ -134,56 +128,56 @@ class SceneRunner:
 
     async def _arrive(self, scene: SceneState) -> Place | Next:
         """Know all that is asked for, and where that is; or what follows before it is claimed."""
-        if self._run.references is not None and scene.request.wishes:
-            ended = await self._show(scene, self._run.references)
+        if self._run.asked.references.shows(scene.request):
+            ended = await self._show(scene)
             if ended is not None:
                 return ended
         if scene.basis is None:
             self._know_basis(scene)
         place = self._run.place_of(scene)  # its permit is of this one
-        self._following.begin(scene)
-        return place if place is self._run.place_of(scene) else Due(self._now())
+        self._run.begin(scene)
+        return place if place is self._run.place_of(scene) else Due(self._run.now())
 
     # Claim -------------------------------------------------------------------------------
 
     async def _without_hold(self, scene: SceneState, claim: NotNow) -> Next:
         """Do what follows where nothing is to be sent now, at this step."""
         if isinstance(claim, Denied):
-            return self._following.deny(scene, claim)
+            return self._run.deny(scene, claim)
         if isinstance(claim, LineRefused):
-            return self._following.end_late(scene, claim.purchase, claim.attempted, is_own=False)
+            return self._run.end_late(scene, claim.purchase, claim.attempted, is_own=False)
         if claim.means in {Reuse.BUSY, Reuse.AWAITED}:
-            return Waiting(purchase_id=claim.purchase.new.attempt_id, since=self._now())
-        self._following.turn_to(scene, claim.purchase)
+            return Waiting(purchase_id=claim.purchase.new.attempt_id, since=self._run.now())
+        self._run.turn_to(scene, claim.purchase)
         if claim.means is Reuse.RESEND:  # by another step
-            return Due(self._now())
-        return await self._following.reuse(scene, claim.purchase)
+            return Due(self._run.now())
+        return await self._run.reuse(scene, claim.purchase)
 
     async def _unsent(self, scene: SceneState, place: Place, held: Held | None) -> Next | None:
         """Return what follows where the run was stopped, or the place closed, meanwhile."""
-        if not self._run.state.is_going_on:
+        if not self._run.is_going_on:
             if held is not None:
                 await place.checkout.release(held, "the run was stopped before it was sent")
-            return self._following.not_sent(scene)
+            return self._run.not_sent(scene)
         unsent = scene.unfit or place.closed
         if unsent is None:
             return None
         if held is None:
-            return self._following.give_up(scene, unsent)
+            return self._run.give_up(scene, unsent)
         await place.checkout.release(held, f"not sent: {unsent.message}")
-        return self._following.give_up(scene, unsent, attempt_id=held.attempt_id)
+        return self._run.give_up(scene, unsent, attempt_id=held.attempt_id)
 
     def _know_basis(self, scene: SceneState) -> None:
         """Find out what a scene's pictures are made from, and how many are wanted of that."""
-        basis = scene.basis = self._run.steps.basis_of(scene.request)
+        basis = scene.basis = self._run.asked.steps.basis_of(scene.request)
         takes = scene.part.takes
-        before, wanted = takes.wanted, self._run.wanted_of(scene.request, basis)
+        before, wanted = takes.wanted, self._run.asked.wanted_of(scene.request, basis)
         takes.wanted = max(before, wanted)
         for number in range(before + 1, takes.wanted + 1):
             self._more(
                 SceneState(
                     request=scene.wanted,
-                    queued_at=self._now(),
+                    queued_at=self._run.now(),
                     part=Part(takes, number),
                     basis=basis,
                 )
@@ -191,12 +185,12 @@ class SceneRunner:
 
     # Show ----------------------------------------------------------------------------------------
 
-    async def _show(self, scene: SceneState, references: SceneReferences) -> Ended | None:
+    async def _show(self, scene: SceneState) -> Ended | None:
         """Have the pictures that a scene shows, as its route takes them."""
         if scene.request.wanted is None:
-            return None if scene.request.shown else await self._bring_references(scene, references)
+            return None if scene.request.shown else await self._bring_references(scene)
         if scene.request.shown:
-            shown = await references.bring(replace(scene.request, shown=()))
+            shown = await self._run.asked.references.bring(replace(scene.request, shown=()))
             if isinstance(shown, Unshown):
                 scene.unfit = Failure(code="rejected", message=shown.why)
             elif is_awaiting(shown):
@@ -205,40 +199,34 @@ class SceneRunner:
                 scene.request = shown
         return None
 
-    async def _bring_references(
-        self, scene: SceneState, references: SceneReferences
-    ) -> Ended | None:
+    async def _bring_references(self, scene: SceneState) -> Ended | None:
         """Have the pictures that a scene shows, before any money is held; or end it without."""
-        shown = await references.bring(scene.request)
+        shown = await self._run.asked.references.bring(scene.request)
         if isinstance(shown, PictureRequest):
             if is_awaiting(shown):  # the run has stopped, and nothing comes any more
-                return self._following.not_sent(scene)
+                return self._run.not_sent(scene)
             scene.request = shown
             return None
         may_stay = shown.is_refused and scene.take == 1
         there = self._run.checkout.made_with_others(scene.request) if may_stay else None
         if there is not None:
-            return await self._following.reuse(scene, there)
+            return await self._run.reuse(scene, there)
         refused = self._run.place_of(scene).route.refuse(scene.request)
         if refused is not None:  # no sheet was made for it
-            return self._following.fail(scene, Failure(code="rejected", message=refused))
+            return self._run.fail(scene, Failure(code="rejected", message=refused))
         self._run.reporter.failed(scene, shown.failure, waits_for=shown.waits_for)
         return ENDED
 
     # Drive ---------------------------------------------------------------------------------------
 
     async def _drive(
-        self,
-        scene: SceneState,
-        place: Place,
-        held: Held,
-        permit: Permit,
-        shield: anyio.CancelScope,
+        self, scene: SceneState, held: Held, permit: Permit, shield: anyio.CancelScope
     ) -> AttemptResult:
         """Make the attempt, which knows by itself what of it may be cut short."""
+        place = self._run.place_of(scene)
 
         async def send() -> AttemptResult:
-            permit.sent(self._now())
+            permit.sent(self._run.now())
             request = scene.sent_to(place.route, self._run.draw)
             jobs = self._jobs_of(scene, held, place.route.profile)
             shield.shield = False
@@ -248,7 +236,7 @@ class SceneRunner:
                 )
             finally:
                 shield.shield = True
-            return with_facts(result, self._run.steps.facts_of(scene, request))
+            return with_facts(result, self._run.asked.steps.facts_of(scene, request))
 
         result = await self._run.drive([(scene, held)], send)
         self._teach(place.limiter, result.verdict, permit)
@@ -256,13 +244,13 @@ class SceneRunner:
 
     def _jobs_of(self, scene: SceneState, held: Held, profile: Profile | None) -> Jobs:
         """Return where a scene's job is written down, and how long it is waited for."""
-        now = self._now()
+        now = self._run.now()
         until = scene.started_at + self._run.settings.deadline_s
         waiting = Waiting(purchase_id=held.attempt_id, since=now)
 
         def told(making: BeingMade) -> None:
-            self._run.state.in_flight[held.attempt_id] = waiting.making = making
-            wait_s, left_s = making.again_s or 0.0, max(0.0, until - self._now())
+            self._run.in_flight[held.attempt_id] = waiting.making = making
+            wait_s, left_s = making.again_s or 0.0, max(0.0, until - self._run.now())
             self._run.reporter.awaited(scene, waiting, "pending", wait_s=wait_s, left_s=left_s)
 
         listing = None if profile is None else profile.listing
@@ -275,7 +263,7 @@ class SceneRunner:
 
     def _teach(self, limiter: Limiter, verdict: Verdict, permit: Permit) -> None:
         """Report to the limiter what the provider made of a request; others teach it nothing."""
-        now = self._now()
+        now = self._run.now()
         if was_turned_away(verdict):
             is_obeyed = verdict.hint_s is None or verdict.hint_s <= self._run.settings.max_wait_s
             permit.rejected(now, verdict.hint_s if is_obeyed else None)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -39,13 +39,13 @@ from stage3_plugin.domain.purchase import AskedFor, Limits, Purchase
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.waited import Waited
 from stage3_plugin.engine import preconditions
-from stage3_plugin.engine.asked import Asked, request_for
-from stage3_plugin.engine.backend import Backend, in_ladder
-from stage3_plugin.engine.lanes import Lanes
+from stage3_plugin.engine.asked import Asked, Lanes, request_for
+from stage3_plugin.engine.backend import Backend
 from stage3_plugin.engine.notices import Notices, readable
 from stage3_plugin.engine.planning import Planning
 from stage3_plugin.engine.showing.casting import Casting
 from stage3_plugin.engine.showing.references import OpenShelf, unshown_in
+from stage3_plugin.engine.showing.survey import Survey
 from stage3_plugin.engine.steps import Steps
 from stage3_plugin.engine.surveying import Surveying
 from stage3_plugin.errors import LookupRefused, NotStarted, SettingsRefused, StorageFailed
@@ -65,7 +65,6 @@ if TYPE_CHECKING:
     from stage3_plugin.purchase.conversation import Conversation
     from stage3_plugin.purchase.recovery import Recovery
     from stage3_plugin.purchase.run_ledger import RunLedger
-    from stage3_plugin.storage.references import References
 
 _SURVEYED_A_TURN = 100
 _NEAR_ALONE = (
@@ -102,8 +101,9 @@ class Stage:
         project_dir: Path = Path(),
         open_shelf: OpenShelf,
     ) -> None:
+        after_billed = settings.steps_after_billed
         self.backends = tuple(
-            replace(one, route=in_ladder(one.route, settings, number))
+            replace(one, route=replace(one.route, is_after_billed=after_billed(number)))
             for number, one in enumerate(backends)
         )
         self.routes = routes = tuple(one.route for one in self.backends)
@@ -113,7 +113,7 @@ class Stage:
         self._settings = settings
         self._open_shelf = open_shelf
         self._route = routes[0]
-        self._steps = Steps(routes, size_px=settings.default_size_px)
+        self._steps = Steps(routes, settings)
         self.pictures = pictures
         self._accounts = accounts
         self._draw = draw
@@ -159,9 +159,9 @@ class Stage:
             Exception: What the story raised while it was read, or a fault of our own, after
                 everything in flight has ended and every scene has its outcome.
         """
+        from stage3_plugin.engine.following import Following
         from stage3_plugin.engine.reporter import ContractEvents, Reporter, Results
         from stage3_plugin.engine.run import Run
-        from stage3_plugin.engine.run_state import RunContext
         from stage3_plugin.runtime import trace
 
         limits = self._limits(request.max_cost_usd)
@@ -173,47 +173,39 @@ class Stage:
             stack.enter_context(trace.listening(log.handle))
             session, capacity, fewer = await self._opened(stack, at_once)
             if asked.shows_any:
-                shelf = await stack.enter_async_context(self._shelf_of(request))
-                await asked.survey(shelf, Takes(session.reader), is_over=stopping.is_set)
+                shelf = await stack.enter_async_context(self._open_shelf(asked.scenes_dir))
+                takes, is_over = Takes(session.reader), stopping.is_set
+                await Survey(asked, shelf, takes, is_over=is_over).go_through()
                 self._need_prices(asked.to_be_made(), limits)
             started = StageStarted(
                 scenes=len(request.scenes),
                 provider=self._settings.provider,
                 model=self._settings.model or "",
                 capacity=capacity,
-                sheets=tuple(sheet.scene_id for sheet in asked.sheets),
+                sheets=tuple(sheet.scene_id for sheet in asked.references.sheets),
             )
             trace.event(started)
             stack.callback(lambda: trace.event(log.finished()))
             for line in (*filter(None, (fewer,)), *asked.told):
                 warn_of(line)
-            notices = self._notices(request, pictures_dir)
-            made = asked.to_be_made()
-            await notices.look_at_all(made, session.reader, self._steps.keys_of, stopping)
+            notices = self._notices(request, pictures_dir, session.reader)
+            await notices.look_at_all(asked.to_be_made(), stopping)
             for line in (*notices.warnings(), *asked.lanes.warnings_but(self.warnings)):
                 warn_of(line)
             story = _name_of(pictures_dir.parent, self._project_dir)
-            run_ledger = self._run_ledger(session, limits, story=story)
-            recovery = self._recovery(session, run_ledger, beside=capacity)
-            run = RunContext(
+            run_ledger, recovery = self._bought_by(session, limits, story=story, beside=capacity)
+            run = Following(
                 settings=self._settings,
-                places=self._places(run_ledger, recovery, asked, capacity=capacity),
-                steps=self._steps,
+                asked=asked,
+                places=self._places(run_ledger, recovery, asked, capacity),
                 results=Results(self.pictures, pictures_dir, place=request.place),
-                reporter=Reporter(
-                    context.deliver,
-                    asked.references,
-                    url_of=self.pictures.store.url_of,
-                    options=[route.options for route in self.routes],
-                ),
+                reporter=Reporter(context.deliver, asked, self.pictures.store.url_of),
                 draw=self._draw,
                 recovery=recovery,
                 pictures=self.pictures,
-                references=asked.references,
-                wanted_of=asked.wanted_of,
             )
             try:
-                return await Run(run, asked.named()).to_the_end(stopping, request.deadline_s)
+                return await Run(run).to_the_end(stopping, request.deadline_s)
             finally:
                 await run_ledger.withdraw()
 
@@ -310,16 +302,17 @@ class Stage:
             SettingsRefused: No run could keep to it: there is a cap, and a picture's price is not
                 known; or some of it is to be bought by a lane that the provider does not have.
         """
-        lanes = Lanes(self._settings, self._route, request.lane, buys=buys)
+        asked = Asked(request, self._settings, self._steps, buys=buys)
         if not request.draft:
-            lanes.check()
-        asked = Asked(request, self._settings, lanes=lanes, steps=self._steps)
-        await self.backends[0].study(asked.whole_story)
+            asked.lanes.check()
+        renderer = self.backends[0].renderer
+        if renderer is not None:
+            await renderer.study(asked.whole_story)
         sends = self._route.limits_of is not None
         asked.shows_any = sends and bool(self._settings.cast)
         scenes = self._priced(asked.scenes) if limits.any else readable(asked.scenes)
         for one in scenes:
-            lanes.need(one)
+            asked.lanes.need(one)
             asked.shows_any = asked.shows_any or (sends and bool(one.wishes))
         return asked
 
@@ -353,11 +346,12 @@ class Stage:
         await self._need_preconditions()
         ledger = stack.enter_context(self._accounts.look())
         forecast = Forecast(self._settings, self._accounts, self.pictures, ledger, self._route)
-        notices, said = self._notices(request, images), self.warnings
+        notices, said = self._notices(request, images, ledger), self.warnings
         planning = Planning(asked, forecast, ledger, notices=notices, said_before=said)
         if asked.shows_any:
-            shelf = await stack.enter_async_context(self._shelf_of(request))
-            await asked.survey(shelf, planning.takes, why_none=planning.why_none)
+            shelf = await stack.enter_async_context(self._open_shelf(asked.scenes_dir))
+            survey = Survey(asked, shelf, planning.takes, forecast=forecast)
+            await survey.go_through()
             self._need_prices(asked.to_be_made(), limits)
         return planning
 
@@ -378,12 +372,23 @@ class Stage:
     async def _without_a_run(self, stack: AsyncExitStack) -> tuple[Session, Recovery]:
         """Open the ledger for what buys nothing, with what asks for what runs before have left."""
         session, _, _ = await self._opened(stack, 1)
-        return session, self._recovery(session, self._run_ledger(session, Limits()), beside=1)
+        return session, self._bought_by(session, Limits(), beside=1)[1]
 
-    def _recovery(self, session: Session, run_ledger: RunLedger, *, beside: int) -> Recovery:
+    def _bought_by(
+        self, session: Session, limits: Limits, *, beside: int, story: str = ""
+    ) -> tuple[RunLedger, Recovery]:
         """See what runs before have left; it is looked after while the run goes on."""
         from stage3_plugin.purchase.recovery import MOST_TAKEN_AT_ONCE, Recovery
+        from stage3_plugin.purchase.run_ledger import RunLedger
 
+        run_ledger = RunLedger(
+            session,
+            is_local=self._route.is_here,
+            limits=limits,
+            on_unknown=self._settings.on_unknown,
+            story=story,
+            caretaker=self._accounts.caretaker,
+        )
         room = None if self._route.is_here else descriptors.room()
         recovery = Recovery(
             session,
@@ -394,27 +399,10 @@ class Stage:
             book=run_ledger,
         )
         recovery.look()
-        return recovery
-
-    def _run_ledger(self, session: Session, limits: Limits, *, story: str = "") -> RunLedger:
-        from stage3_plugin.purchase.run_ledger import RunLedger
-
-        return RunLedger(
-            session,
-            is_local=self._route.is_here,
-            limits=limits,
-            on_unknown=self._settings.on_unknown,
-            story=story,
-            caretaker=self._accounts.caretaker,
-        )
+        return run_ledger, recovery
 
     def _places(
-        self,
-        run_ledger: RunLedger,
-        recovery: Recovery,
-        asked: Asked,
-        *,
-        capacity: int,
+        self, run_ledger: RunLedger, recovery: Recovery, asked: Asked, at_most: int
     ) -> list[Place]:
         """Return the routes as a run goes about them; none takes more at once than all together."""
         from stage3_plugin.engine.run_state import Place, limiter_of
@@ -431,20 +419,15 @@ class Stage:
             answer_bytes=0 if first.is_here else self._settings.max_reply_bytes,
             recovery=recovery,
         )
-        places: list[Place] = []
+        capacity, places = at_most, list[Place]()
         for number, (backend, settings) in enumerate(
             zip(self.backends, self._settings.routes, strict=True)
         ):
             route = backend.route
-            limiter = limiter_of(
-                route,
-                settings,
-                min(capacity, settings.capacity) if number else capacity,
-                draw=self._draw,
-                beside=partial(recovery.jobs_at, route.endpoint.provider),
-            )
             if number:
                 checkout = checkout.at(route, partial(self._steps.keys_of, route=number))
+                capacity = min(at_most, settings.capacity)
+            limiter = limiter_of(checkout, settings, capacity, self._draw)
             places.append(
                 Place(route=route, sender=backend.sender(), checkout=checkout, limiter=limiter)
             )
@@ -529,15 +512,16 @@ class Stage:
             hint=step,
         )
 
-    def _notices(self, request: ImageRequest, images: Path | None) -> Notices:
-        folders = (request.scenes_dir or Path(), self._project_dir)
+    def _notices(
+        self, request: ImageRequest, images: Path | None, ledger: Ledger | None
+    ) -> Notices:
         return Notices(
-            maker=self._settings.provider,
-            folders=folders,
+            steps=self._steps,
+            folders=(request.scenes_dir or Path(), self._project_dir),
             images=None if request.place else images,
-            dropped=self._route.dropped,
             was_said=self._unsaid,
             pictures=self.pictures,
+            ledger=ledger,
         )
 
     def _capacity(self, max_in_flight: int | None) -> int:
@@ -561,20 +545,12 @@ class Stage:
         if self._route.is_here:
             return Limits()
         settings = self._settings
-        budgets = [
-            cap_in_microusd(amount)
-            for amount in (settings.budget_usd, max_cost_usd)
-            if amount is not None
-        ]
+        budgets = map(_microusd, (settings.budget_usd, max_cost_usd))
         return Limits(
-            budget_microusd=min(budgets, default=None),
+            budget_microusd=min((cap for cap in budgets if cap is not None), default=None),
             daily_microusd=_microusd(settings.daily_usd),
             total_microusd=_microusd(settings.total_usd),
         )
-
-    def _shelf_of(self, request: ImageRequest) -> AbstractAsyncContextManager[References]:
-        """Return what holds the references of a request, to be opened."""
-        return self._open_shelf(request.scenes_dir or Path())
 
     def _need_no_free_ones(self, unnamed: PictureRequest) -> None:
         """Refuse a route whose pictures cost nothing behind one that is paid for.

@@ -6,38 +6,44 @@ it is a step of; so whoever has a request can find what stands for the picture i
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from stage3_plugin.domain.keys import Keys, scene_keys
-from stage3_plugin.domain.made_from import made_from
+from stage3_plugin.domain.made_from import SHOWN, WISH, made_from
 from stage3_plugin.domain.purchase import NewPurchase
 from stage3_plugin.domain.reference import Limits
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.route import Route
-from stage3_plugin.engine.showing.stale import facts_of
 from stage3_plugin.policy.ladder import FIRST, Ladder, Step
+from stage3_plugin.settings import Settings
 
 if TYPE_CHECKING:  # a plan has no scene in work
     from stage3_plugin.engine.scene_state import SceneState
+
+
+DRAWN = "seed_drawn"
+"""The fact that says which seed was drawn for it, after others were refused."""
 
 
 class Steps:
     """The steps of all scenes.
 
     Args:
-        size_px: The settings' size.
         routes: Where pictures are made, in the order in which they are tried.
+        settings: What the user wants of each.
 
     Attributes:
         routes: The same.
         after_billed: For each, whether it may be tried after a refusal that was billed.
     """
 
-    def __init__(self, routes: Sequence[Route], *, size_px: tuple[int, int]) -> None:
-        self._size_px = size_px
+    def __init__(self, routes: Sequence[Route], settings: Settings) -> None:
+        self._fallback = settings.fallback
+        self._sizes_px = [one.default_size_px for one in settings.routes]
         self.routes = routes
         self._last: tuple[PictureRequest | None, int, Keys | None] = (None, 0, None)
         self.after_billed = tuple(one.is_after_billed for one in routes)
@@ -58,23 +64,24 @@ class Steps:
             return wanted
         request = wanted
         if step.route:
-            request = self._at_route(wanted, self.routes[step.route])
+            request = self._at_route(wanted, step.route)
         if step.prompt:
             request = replace(request, prompt=wanted.if_refused[step.prompt - 1])
         return replace(request, wanted=wanted)
 
-    def _at_route(self, wanted: PictureRequest, route: Route) -> PictureRequest:
+    def _at_route(self, wanted: PictureRequest, number: int) -> PictureRequest:
         """Return a picture as a further route is asked for it."""
+        route, said = self.routes[number], self._fallback[number - 1]
         width_px, height_px = wanted.width_px, wanted.height_px
-        if route.size_px is not None and (width_px, height_px) == self._size_px:
-            width_px, height_px = route.size_px
+        if said.size is not None and (width_px, height_px) == self._sizes_px[0]:
+            width_px, height_px = self._sizes_px[number]
         return replace(
             wanted,
             width_px=width_px,
             height_px=height_px,
-            quality=route.quality or wanted.quality,
-            output_format=route.output_format or wanted.output_format,
-            background=route.background or wanted.background,
+            quality=said.quality or wanted.quality,
+            output_format=said.output_format or wanted.output_format,
+            background=said.background or wanted.background,
             model=route.endpoint.model,
             provider=route.endpoint.provider,
             lane="ordinary",
@@ -109,14 +116,20 @@ class Steps:
         return keys.of_take(take)
 
     def facts_of(self, scene: SceneState, sent: PictureRequest) -> dict[str, str]:
-        """Return what the ledger is to keep of the picture that comes of what a scene is sent."""
-        wanted, own_seed = scene.request, scene.seed
-        keys = self.keys_of(wanted, route=scene.at.route)
+        """Return what the ledger is to keep of the picture that comes of what a scene is sent.
+
+        It says how that came about, and why it may be stale one day.
+        """
+        wanted = scene.request
+        keys, basis = self.keys_of(wanted, route=scene.at.route), self.basis_of(wanted)
         own_key = keys.of_take(scene.number).scene_key
-        basis = self.basis_of(wanted)
         wish = made_from(wanted, key=keys.scene_key, basis=basis, own_key=own_key)
-        is_drawn = scene.refused > 0 and sent.seed != own_seed
-        return facts_of(sent, wish, drawn=is_drawn)
+        facts = {WISH: wish.written()}
+        if sent.shown:
+            facts[SHOWN] = json.dumps([[one.wish.image, one.sha256] for one in sent.shown])
+        if scene.refused > 0 and sent.seed != scene.seed:  # it is ours
+            facts[DRAWN] = str(sent.seed)
+        return facts
 
     def number_of(self, wanted: PictureRequest, new: NewPurchase) -> int:
         """Return which take of its wish a purchase was made as; 1 if it is none of these."""

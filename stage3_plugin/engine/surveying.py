@@ -43,7 +43,7 @@ class Surveying:
     """
 
     def __init__(self, planning: Planning, *, url_of: Callable[[str], str | None]) -> None:
-        self._asked = planning.asked
+        self._references = planning.asked.references
         self._steps = planning.asked.steps
         self._planning = planning
         self._url_of = url_of
@@ -55,7 +55,7 @@ class Surveying:
             request: With its references as they are named.
         """
         problem = self._steps.routes[0].why_not_made(request)
-        shown = self._asked.show(request)
+        shown = self._references.show(request)
         found = self._planning.takes.of(request.scene_id)
         survey = partial(
             SceneSurvey,
@@ -78,7 +78,7 @@ class Surveying:
         if is_awaiting(shown):
             return survey(
                 problem=problem,
-                waits_for=self._asked.needs(request),
+                waits_for=self._references.needs(request),
                 takes=self._known(found, [], shown),
                 cost_usd=self._high(shown),
             )
@@ -109,52 +109,38 @@ class Surveying:
         ids = [one.new.attempt_id for one in current]
         ways, keys = self._steps.ways_of(request), self._steps.keys_of(request)
         others = [one for one in found if one.new.attempt_id not in ids[:1]]
-        return tuple(
-            self._take(one, picture, ways, keys, is_current=one.new.attempt_id in ids)
-            for one in [*current[:1], *others]
-            if (picture := one.picture) is not None
-        )
-
-    def _take(
-        self,
-        purchase: Purchase,
-        picture: Picture,
-        ways: tuple[PictureRequest, ...],
-        keys: Keys,
-        *,
-        is_current: bool,
-    ) -> KnownTake:
-        """Return what is known of a picture.
-
-        Args:
-            purchase: Its purchase.
-            picture: The picture.
-            ways: The picture as it is wanted, in each way.
-            keys: Those of the first take of what is wanted.
-            is_current: It was made from that.
-        """
-        new = purchase.new
-        return KnownTake(
-            sha256=picture.sha256,
-            media_type=picture.media_type,
-            width=picture.width_px,
-            height=picture.height_px,
-            purchase=new.attempt_id,
-            basis=keys.scene_key if is_current else basis_of(purchase),
-            current=is_current,
-            stale=() if is_current else what_is_another(purchase, ways, keys),
-            draft=is_draft(purchase),
-            made_at=purchase.changed_at,
-            cost=purchase.counted_cost.told,
-            provider=new.endpoint.provider,
-            model=new.endpoint.model or None,
-            image_url=purchase.image_url,
-            store_url=self._url_of(picture.sha256),
-            request_id=purchase.request_id,
-            generation_params=(
-                _params(purchase, ways, keys, picture) if is_current else _as_bought(purchase)
-            ),
-        )
+        known: list[KnownTake] = []
+        for purchase in (*current[:1], *others):
+            new, picture = purchase.new, purchase.picture
+            if picture is None:
+                continue
+            is_current = new.attempt_id in ids  # made from what is wanted
+            known.append(
+                KnownTake(
+                    sha256=picture.sha256,
+                    media_type=picture.media_type,
+                    width=picture.width_px,
+                    height=picture.height_px,
+                    purchase=new.attempt_id,
+                    basis=keys.scene_key if is_current else basis_of(purchase),
+                    current=is_current,
+                    stale=() if is_current else what_is_another(purchase, ways, keys),
+                    draft=is_draft(purchase),
+                    made_at=purchase.changed_at,
+                    cost=purchase.counted_cost.told,
+                    provider=new.endpoint.provider,
+                    model=new.endpoint.model or None,
+                    image_url=purchase.image_url,
+                    store_url=self._url_of(picture.sha256),
+                    request_id=purchase.request_id,
+                    generation_params=(
+                        _params(purchase, ways, keys, picture)
+                        if is_current
+                        else _as_bought(purchase)
+                    ),
+                )
+            )
+        return tuple(known)
 
 
 def _params(

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
-from typing import Final
+from dataclasses import dataclass, field, replace
+from typing import Final, Self
 
 import anyio
 import anyio.lowlevel
@@ -119,7 +119,7 @@ class Waiting:
     def as_it_stands(self) -> Waited:
         """Return how all of it stands."""
         now = anyio.current_time()
-        due = [one.due for one in self._followed.values() if one.is_followed and one.left]
+        due = [one.due for one in self._followed.values() if one.is_followed and one.open]
         return Waited(
             jobs=tuple(one.as_it_stands() for one in self._followed.values()),
             waited_s=now - self._began_at,
@@ -131,8 +131,8 @@ class Waiting:
         jobs: dict[str, _Followed] = {}
         for purchase in (*self._rows.open_purchases(), *self._rows.lost()):
             if purchase.job is not None and not self._recovery.lives(purchase):
-                one = jobs.setdefault(name_of(purchase), _Followed(purchase))
-                one.left[purchase.new.attempt_id] = None
+                one = jobs.setdefault(name_of(purchase), _Followed.by(purchase))
+                one.open[purchase.new.attempt_id] = None
         async with anyio.create_task_group() as tasks:
             for name, one in jobs.items():
                 tasks.start_soon(self._take_up, name, one)
@@ -140,12 +140,12 @@ class Waiting:
     async def _take_up(self, name: str, one: _Followed) -> None:
         """Bring on the purchases of one job; what is done for one of them holds for the others."""
         async with self._hands:
-            for attempt_id in list(one.left):
+            for attempt_id in list(one.open):
                 found = self._rows.purchase(attempt_id)
                 if found is not None and (found.state in OPEN or is_lost(found)):
                     await self._recovery.bring_on(attempt_id)
         await self._read(one)
-        if not one.left:  # else it is followed as what it is now, or is nobody's to wait for
+        if not one.open:  # else it is followed as what it is now, or is nobody's to wait for
             one.is_followed = False
             self._followed[name] = one
 
@@ -157,12 +157,12 @@ class Waiting:
             name = name_of(purchase)
             one = self._followed.get(name)
             if one is None:
-                one = self._followed[name] = _Followed(purchase)
+                one = self._followed[name] = _Followed.by(purchase)
                 one.due = min(anyio.current_time(), self._deadline)  # once, however short it is
-                one.left[purchase.new.attempt_id] = None
+                one.open[purchase.new.attempt_id] = None
                 yield one
             elif one.is_followed:
-                one.left[purchase.new.attempt_id] = None
+                one.open[purchase.new.attempt_id] = None
 
     def _may_be_found(self, purchase: Purchase) -> bool:
         """Return whether a batch whose create was lost may be found by staying."""
@@ -181,7 +181,7 @@ class Waiting:
     async def _follow(self, one: _Followed) -> None:
         """Ask for a job until it has ended, or cannot be asked for, or the time is over."""
         try:
-            while one.left and one.due <= self._deadline:
+            while one.open and one.due <= self._deadline:
                 await anyio.sleep_until(one.due)
                 wait_s = await self._looked_at(one)
                 if wait_s is None:
@@ -190,7 +190,7 @@ class Waiting:
                 one.due = anyio.current_time() + wait_s
                 self._report(self.as_it_stands())
             else:
-                if one.left:
+                if one.open:
                     await anyio.sleep_until(self._deadline)
         finally:
             one.is_followed = False
@@ -200,15 +200,14 @@ class Waiting:
 
     async def _looked_at(self, one: _Followed) -> float | None:
         """Look at a job once; return when to look again, if that has any sense."""
-        purchase = self._rows.purchase(next(iter(one.left)))
+        purchase = self._rows.purchase(next(iter(one.open)))
         is_in_hands = purchase is not None and self._recovery.lives(purchase)
-        one.stands = replace(one.stands, is_in_hands=is_in_hands)
+        one.is_in_hands = is_in_hands
         if purchase is None or is_in_hands:
             await self._read(one)
             return IN_HANDS_S
         if not self._can_ask(purchase):
-            problem = "the config names no way to ask for it"
-            one.stands = replace(one.stands, problem=problem)
+            one.problem = "the config names no way to ask for it"
             return None
         async with self._hands:
             brought = await self._recovery.bring_on(purchase.new.attempt_id)
@@ -221,11 +220,11 @@ class Waiting:
             return None
         if brought.not_here is not None and brought.not_here.needs_setting:
             return None
-        return batch_wait_s(one.stands.asked)
+        return batch_wait_s(one.asked)
 
     async def _read(self, one: _Followed) -> None:
         """See which of a job's purchases have come to their end."""
-        for number, attempt_id in enumerate(list(one.left)):
+        for number, attempt_id in enumerate(list(one.open)):
             purchase = self._rows.purchase(attempt_id)
             if purchase is not None:
                 one.see(purchase)
@@ -233,68 +232,65 @@ class Waiting:
                 await anyio.lowlevel.checkpoint()
 
 
-class _Followed:
+@dataclass(slots=True, kw_only=True)
+class _Followed(WaitedJob):
     """A job that is followed, and what came of it so far.
 
     Attributes:
-        left: The purchases that have not come to their end.
+        open: The purchases that have not come to their end.
         due: When it is looked at again.
         is_followed: Somebody looks after it.
-        stands: How it stands, but for what is left of it.
     """
 
-    def __init__(self, purchase: Purchase) -> None:
+    open: dict[str, None] = field(default_factory=dict[str, None])
+    due: float = 0.0
+    is_followed: bool = True
+
+    @classmethod
+    def by(cls, purchase: Purchase) -> Self:
+        """Return the job of a purchase, with none of those that it has."""
         assert purchase.job is not None, "what is followed has a job"
-        self.left: dict[str, None] = {}
-        self.due = 0.0
-        self.is_followed = True
-        self.stands = WaitedJob(job=purchase.job, endpoint=purchase.new.endpoint, left=0)
+        return cls(job=purchase.job, endpoint=purchase.new.endpoint, left=0)
 
     @property
     def is_lost(self) -> bool:
         """Return whether its provider's name of it is not known."""
-        return self.stands.job.accepted is None
+        return self.job.accepted is None
 
     def note(self, brought: Brought) -> None:
         """Note what asking once more came to."""
         making, missing = brought.making, brought.not_here
-        lines, problem = self.stands.lines, ""
+        self.asked, self.problem = self.asked + 1, ""
         if making is not None:
-            lines, problem = making.lines or lines, making.problem
+            self.lines, self.problem = making.lines or self.lines, making.problem
         elif brought.storage is not None:
-            problem = f"{brought.storage}; {brought.storage.hint}"
+            self.problem = f"{brought.storage}; {brought.storage.hint}"
         elif missing is not None:
-            problem = missing.problem
-        self.stands = replace(
-            self.stands, asked=self.stands.asked + 1, lines=lines, problem=problem
-        )
+            self.problem = missing.problem
 
     def see(self, purchase: Purchase) -> None:
         """See how one of its purchases stands."""
-        stands = self.stands = replace(self.stands, job=purchase.job or self.stands.job)
+        self.job = purchase.job or self.job
         if purchase.state in {*OPEN, State.ACCEPTED} or is_lost(purchase):
             return
-        self.left.pop(purchase.new.attempt_id, None)
-        free_microusd = 0 if purchase.state in COUNTED else purchase.new.hold_microusd
-        self.stands = replace(
-            stands,
-            ended=_with(stands.ended, purchase.state),
-            spent_microusd=stands.spent_microusd + purchase.counted_microusd,
-            free_microusd=stands.free_microusd + free_microusd,
-            without=(*stands.without, purchase) if purchase.picture is None else stands.without,
-        )
+        self.open.pop(purchase.new.attempt_id, None)
+        self.ended = _with(self.ended, purchase.state)
+        self.spent_microusd += purchase.counted_microusd
+        if purchase.state not in COUNTED:
+            self.free_microusd += purchase.new.hold_microusd
+        if purchase.picture is None:
+            self.without = (*self.without, purchase)
 
     def give_up(self) -> None:
         """Ask no more: what is lost stays unknown, what is being made stays there."""
         if self.is_lost:
-            ended = _with(self.stands.ended, State.UNKNOWN, len(self.left))
-            self.stands = replace(self.stands, ended=ended)
-            self.left.clear()
-        self.stands = replace(self.stands, is_given_up=bool(self.left))
+            self.ended = _with(self.ended, State.UNKNOWN, len(self.open))
+            self.open.clear()
+        self.is_given_up = bool(self.open)
 
     def as_it_stands(self) -> WaitedJob:
         """Return how it stands."""
-        return replace(self.stands, left=len(self.left))
+        return replace(self, left=len(self.open))
 
 
 def _with(ended: Mapping[State, int], state: State, count: int = 1) -> dict[State, int]:

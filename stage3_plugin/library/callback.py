@@ -7,32 +7,29 @@ is never told apart, and never swallowed.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Generic, ParamSpec
+from typing import ParamSpec
 
 Arguments = ParamSpec("Arguments")
 
 
-class Callback(Generic[Arguments]):
-    """Calls a function, if there is one, until it raises.
+def until_it_raises(
+    function: Callable[Arguments, object] | None, leave: Callable[[BaseException], object]
+) -> Callable[Arguments, None]:
+    """Return what calls a function, if there is one, until it raises.
 
     Args:
         function: What to call.
         leave: Called with what it raises, to leave, and to raise that once nothing is in flight.
     """
 
-    def __init__(
-        self,
-        function: Callable[Arguments, object] | None,
-        leave: Callable[[BaseException], object],
-    ) -> None:
-        self._function = function
-        self._leave = leave
-
-    def __call__(self, *args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
-        if self._function is None:
+    def call(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
+        nonlocal function
+        if function is None:
             return
         try:
-            self._function(*args, **kwargs)
+            function(*args, **kwargs)
         except BaseException as error:  # noqa: BLE001 - raised where the call ends
-            self._function = None
-            self._leave(error)
+            function = None
+            leave(error)
+
+    return call

@@ -31,7 +31,7 @@ from host_stub.contract import (
     StageSummary,
 )
 from host_stub.scenes.index import SceneIndex
-from stage3_plugin.library.callback import Callback
+from stage3_plugin.library.callback import until_it_raises
 from stage3_plugin.library.log import LOGGER
 from stage3_plugin.library.loops import LoopDoor
 from stage3_plugin.library.result import Progress, Summary, with_one_more
@@ -131,7 +131,7 @@ class Work:
         self._working: anyio.CancelScope | None = None
         self._door = LoopDoor()
         self._is_stopped = self._is_cut_short = self._is_forgotten = False
-        self._on_progress = Callback(asked.on_progress, self._leave)
+        self._on_progress = until_it_raises(asked.on_progress, self._leave)
 
     async def go(self) -> None:
         """Do it; what breaks it is kept for the caller."""

@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import SpooledTemporaryFile, gettempdir
 from threading import Lock
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, Self, TypeAlias, cast
 
 import anyio
 import anyio.lowlevel
@@ -101,6 +101,8 @@ class KeptScenes:
         self._digests = array("Q")
         self._offsets = array("Q")
         self._end = 0
+        self._taken = 0
+        self._problems: list[str] = []
         self._lock = Lock()
         self._file = SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115 - close() does
 
@@ -118,12 +120,30 @@ class KeptScenes:
         """Let them go."""
         self._file.close()
 
-    def add(self, scene: Scene) -> str | None:
-        """Keep one more, or return what is wrong with it.
+    def take(self, entry: object) -> None:
+        """Check one more, and keep it, or what is wrong with it.
 
         Raises:
-            OSError: The disk does not take it.
+            ScenesRefused: So much is wrong that no more is looked at.
+            StorageFailed: There is no room to keep it.
         """
+        scene, place = _read(entry), f"scenes[{self._taken}]"
+        self._taken += 1
+        if not isinstance(scene, Scene):
+            self._refuse(f"{place}.{one}" if one.where else f"{place}: {one}" for one in scene)
+            return
+        try:
+            expect_names([(scene.scene_id, "scene")])
+            problem = self._add(scene)
+        except UnicodeEncodeError:
+            problem = "scene_id: this locale's encoding has no such file name (see PYTHONUTF8)"
+        except OSError as error:
+            raise StorageFailed(Path(gettempdir()), error) from error
+        if problem is not None:
+            self._refuse([f"{place}.{problem}"])
+
+    def _add(self, scene: Scene) -> str | None:
+        """Keep one more, or return what is wrong with it."""
         try:
             line = scene.model_dump_json(exclude_defaults=True).encode() + b"\n"
         except (PydanticSerializationError, UnicodeEncodeError):
@@ -137,11 +157,26 @@ class KeptScenes:
         self.takes += scene.takes
         return None
 
-    def index(self) -> Generator[str]:
-        """Make :attr:`positions`, and say which id stands there twice."""
-        self.positions = SceneIndex(self._digests)
-        for first, later in self.positions.repeats():
-            yield f"scenes[{later}].scene_id: the same id as of scenes[{first}]; expected its own"
+    def checked(self) -> Self:
+        """Return itself, once all are there and good.
+
+        Raises:
+            ScenesRefused: They cannot be run.
+        """
+        if not self._problems:
+            self.positions = SceneIndex(self._digests)
+            self._refuse(
+                f"scenes[{later}].scene_id: the same id as of scenes[{first}]; expected its own"
+                for first, later in self.positions.repeats()
+            )
+        if self._problems:
+            raise ScenesRefused(self._problems)
+        return self
+
+    def _refuse(self, problems: Iterable[str]) -> None:
+        self._problems += problems
+        if len(self._problems) >= _MOST_PROBLEMS:
+            raise ScenesRefused(self._problems[:_MOST_PROBLEMS])
 
 
 def keep(scenes: ScenesLike) -> KeptScenes:
@@ -152,10 +187,10 @@ def keep(scenes: ScenesLike) -> KeptScenes:
         StorageFailed: There is no room to keep them.
         Exception: What their iterator raised.
     """
-    with _keeping(Path(scenes).parent if isinstance(scenes, str | os.PathLike) else None) as keeper:
+    with _keeping(Path(scenes).parent if isinstance(scenes, str | os.PathLike) else None) as kept:
         for scene in _entries(scenes):
-            keeper.take(scene)
-        return keeper.kept()
+            kept.take(scene)
+        return kept.checked()
 
 
 async def keep_in_turns(scenes: ScenesLike | AsyncIterable[SceneLike]) -> KeptScenes:
@@ -167,76 +202,38 @@ async def keep_in_turns(scenes: ScenesLike | AsyncIterable[SceneLike]) -> KeptSc
         return scenes
     if isinstance(scenes, str | os.PathLike):
         return await anyio.to_thread.run_sync(keep, scenes)
-    with _keeping() as keeper:
+    with _keeping() as kept:
         if isinstance(scenes, AsyncIterable):
-            await _take_from_afar(keeper, scenes)
+            await _take_from_afar(kept, scenes)
         else:
             for number, scene in enumerate(_entries(scenes)):
                 if number % _SCENES_A_TURN == 0:
                     await anyio.lowlevel.checkpoint()
-                keeper.take(scene)
-        return keeper.kept()
+                kept.take(scene)
+        return kept.checked()
 
 
 @contextmanager
-def _keeping(folder: Path | None = None) -> Generator[_Keeper]:
+def _keeping(folder: Path | None = None) -> Generator[KeptScenes]:
     """Let go what was kept, unless all of it is good."""
     kept = KeptScenes(folder)
     try:
-        yield _Keeper(kept)
+        yield kept
     except BaseException:
         kept.close()
         raise
 
 
-async def _take_from_afar(keeper: _Keeper, scenes: AsyncIterable[SceneLike]) -> None:
+async def _take_from_afar(kept: KeptScenes, scenes: AsyncIterable[SceneLike]) -> None:
     """Take what comes, and close where it comes from, also where no more is wanted."""
     try:
         async for scene in scenes:
-            keeper.take(scene)
+            kept.take(scene)
     finally:
         aclose: Callable[[], Awaitable[object]] | None = getattr(scenes, "aclose", None)
         if aclose is not None:
             with anyio.move_on_after(_CLOSING_S, shield=True):
                 await aclose()
-
-
-class _Keeper:
-    """Takes scenes one by one, and the problems with them."""
-
-    def __init__(self, kept: KeptScenes) -> None:
-        self._kept = kept
-        self._problems: list[str] = []
-        self._number = 0
-
-    def take(self, entry: object) -> None:
-        scene = _read(entry)
-        place = f"scenes[{self._number}]"
-        self._number += 1
-        if not isinstance(scene, Scene):
-            self._refuse(f"{place}.{one}" if one.where else f"{place}: {one}" for one in scene)
-            return
-        try:
-            expect_names([(scene.scene_id, "scene")])
-            problem = self._kept.add(scene)
-        except UnicodeEncodeError:
-            problem = "scene_id: this locale's encoding has no such file name (see PYTHONUTF8)"
-        except OSError as error:
-            raise StorageFailed(Path(gettempdir()), error) from error
-        if problem is not None:
-            self._refuse([f"{place}.{problem}"])
-
-    def kept(self) -> KeptScenes:
-        if not self._problems:
-            self._refuse(self._kept.index())
-        if self._problems:
-            raise ScenesRefused(self._problems)
-        return self._kept
-
-    def _refuse(self, problems: Iterable[str]) -> None:
-        self._problems += problems
-        if len(self._problems) >= _MOST_PROBLEMS:
-            raise ScenesRefused(self._problems[:_MOST_PROBLEMS])
 
 
 def _read(entry: object) -> Scene | list[Problem]:

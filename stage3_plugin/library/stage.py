@@ -18,7 +18,7 @@ from stage3_plugin.domain.money import cap_in_microusd
 from stage3_plugin.domain.waited import Waited as Standing
 from stage3_plugin.engine import build
 from stage3_plugin.errors import SettingsRefused
-from stage3_plugin.library.callback import Callback
+from stage3_plugin.library.callback import until_it_raises
 from stage3_plugin.library.interrupts import held_back
 from stage3_plugin.library.log import log_without
 from stage3_plugin.library.loops import LoopDoor, StageUnusable
@@ -224,7 +224,7 @@ class PictureStage:
             raised.append(error)
             scope.cancel()
 
-        tell = Callback(on_progress, leave_with)
+        tell = until_it_raises(on_progress, leave_with)
         with anyio.CancelScope() as scope:
 
             def leave(_: bool) -> None:  # noqa: FBT001 - as a switch calls it

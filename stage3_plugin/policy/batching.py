@@ -1,14 +1,14 @@
-"""How what is gathered is cut into batches: which lines go together, and which go nowhere now.
+"""Which lines go together as a batch, and which go nowhere now.
 
 Pure. Lines keep their order; a batch takes what comes next as long as it fits, so that no limit is
-passed and none of them is cut sooner than it must be. What a provider has in its queue counts on
+passed and no batch ends sooner than it must. What a provider has in its queue counts on
 over all batches of one model. What fits into no batch, however empty, is found before by
 :func:`why_too_large`; what no cap has room for shows when all lines are held.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from stage3_plugin.domain.batch import BatchTerms
@@ -30,19 +30,6 @@ class Load:
 
     size_bytes: int
     tokens: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cut:
-    """Lines, by their places in what was cut; each is in one of these, once.
-
-    Attributes:
-        batches: Those that go together, in their order.
-        waiting: Those for which the provider's queue has no room before others have been made.
-    """
-
-    batches: tuple[tuple[int, ...], ...] = ()
-    waiting: tuple[int, ...] = ()
 
 
 class Filling:
@@ -77,29 +64,21 @@ def most_bytes_of(terms: BatchTerms) -> int:
     return terms.most_bytes - max(LEAST_SPARE_BYTES, terms.most_bytes // SPARE_PART)
 
 
-def cut(loads: Sequence[Load], terms: BatchTerms, *, queued_tokens: int = 0) -> Cut:
-    """Cut lines of one kind and model into batches.
+def with_room(loads: Iterable[Load], terms: BatchTerms, *, queued_tokens: int) -> int:
+    """Return how many lines the provider's queue has room for before others have been made.
 
     Args:
-        loads: The lines, in order; each fits into an empty batch.
+        loads: Those of one batch, in order: behind the first that has to wait all do.
         terms: What a batch may have.
-        queued_tokens: What this run has in the provider's queue for the model already.
+        queued_tokens: What this run has in the queue for the model already.
     """
-    batches: list[list[int]] = []
-    waiting: list[int] = []
-    filling = Filling(terms)
-    queued = queued_tokens
-    for place, load in enumerate(loads):
-        if waiting or _is_full(queued + load.tokens, terms):
-            waiting.append(place)
-            continue
-        if not batches or not filling.fits(load):
-            filling = Filling(terms)
-            batches.append([])
-        filling.add(load)
-        batches[-1].append(place)
-        queued += load.tokens
-    return Cut(batches=tuple(map(tuple, batches)), waiting=tuple(waiting))
+    count = 0
+    for load in loads:
+        queued_tokens += load.tokens
+        if _is_full(queued_tokens, terms):
+            break
+        count += 1
+    return count
 
 
 def why_too_large(load: Load, terms: BatchTerms) -> str:

@@ -28,19 +28,15 @@ class InOrder(Peekable[SceneState]):
     Args:
         scenes: In the order of the story.
         needs: What each has to wait for; it says when a take that is shown has ended.
+
+    Attributes:
         released: Called when some need wait no longer.
     """
 
-    def __init__(
-        self,
-        scenes: Iterator[SceneState],
-        needs: SceneReferences,
-        *,
-        released: Callable[[], None],
-    ) -> None:
+    def __init__(self, scenes: Iterator[SceneState], needs: SceneReferences) -> None:
         super().__init__(scenes)
         self._needs = needs
-        self._released = released
+        self.released: Callable[[], None] = lambda: None
         self._held = HeldBack[SceneState]()
         self._free = deque[SceneState]()
         self._under_way = set[str]()
@@ -99,7 +95,7 @@ class InOrder(Peekable[SceneState]):
             for scene in released:
                 scene.queued_at = self._now()  # from now on it waits for capacity
             self._free.extend(released)
-            self._released()
+            self.released()
 
     def hold_nothing_back(self) -> None:
         """Let every scene through, since none will be made any more."""

@@ -109,7 +109,7 @@ class SceneReferences:
     """What requests show, as far as it is known by now.
 
     Args:
-        shelf: Holds the bytes.
+        shelf: Holds the bytes; ``None`` where nothing is shown, whatever is named.
         limits_of: Says what the endpoint takes of a request's references.
         is_over: Returns whether nothing new is started any more: then no file is opened either.
 
@@ -125,7 +125,7 @@ class SceneReferences:
 
     def __init__(
         self,
-        shelf: References,
+        shelf: References | None,
         limits_of: LimitsOf,
         *,
         is_over: Callable[[], bool] = lambda: False,
@@ -143,6 +143,10 @@ class SceneReferences:
         self.refers: dict[str, Collection[str]] = {}
         self.problems: dict[str, str] = {}
         self.on_end: Callable[[str], None] = lambda _scene_id: None
+
+    def shows(self, request: PictureRequest) -> bool:
+        """Return whether a request shows the model anything."""
+        return self._shelf is not None and bool(request.wishes)
 
     def needs(self, request: PictureRequest) -> tuple[str, ...]:
         """Return the scenes of this run that a request shows and whose pictures are to come."""
@@ -200,7 +204,8 @@ class SceneReferences:
     async def open(self, wish: ReferenceWish, limits: Limits) -> None:
         """Have the bytes of one reference, if they are there by now; see :meth:`bring`."""
         picture, known_as = self._picture_of(wish, limits)
-        if known_as in self._opened or (wish.scene_id is not None and picture is None):
+        is_to_come = wish.scene_id is not None and picture is None
+        if self._shelf is None or known_as in self._opened or is_to_come:
             return
         if self._is_over():
             why = "the run was told to stop before its references were opened"
@@ -225,7 +230,7 @@ class SceneReferences:
         Nothing is read.
         What keeps it from being sent at all is said before what it has to wait for.
         """
-        if not request.wishes:
+        if not self.shows(request):
             return request
         if request.scene_id in self.problems:
             return Unshown(self.problems[request.scene_id])

@@ -6,46 +6,27 @@ which sheet that was, which scenes it makes stale, and the price, before a run m
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from stage3_plugin.domain.attempt import AttemptResult
-from stage3_plugin.domain.made_from import SHOWN, WISH, MadeFrom, shown_to
+from stage3_plugin.domain.made_from import shown_to
 from stage3_plugin.domain.money import Estimate, usd_text
 from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.reference import Reference
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.policy.plan import Sum
 
-DRAWN = "seed_drawn"
-"""The fact that says which seed was drawn for it, after others were refused."""
 MOST_NAMED = 20
 """Changed references that are said one by one."""
 
 
 def with_facts(result: AttemptResult, facts: Mapping[str, str]) -> AttemptResult:
-    """Add to an attempt's picture what the ledger keeps of how it came about; see below."""
+    """Add to an attempt's picture what the ledger keeps of how it came about."""
     if result.picture is None:
         return result
     details = {**result.verdict.details, **facts}
     return replace(result, verdict=replace(result.verdict, details=details))
-
-
-def facts_of(request: PictureRequest, wish: MadeFrom, *, drawn: bool = False) -> dict[str, str]:
-    """Return what the ledger keeps of how a picture came about, and of why it may be stale one day.
-
-    Args:
-        request: What was sent.
-        wish: How it was wanted.
-        drawn: Its seed is ours.
-    """
-    facts = {WISH: wish.written()}
-    if request.shown:
-        facts[SHOWN] = json.dumps([[one.wish.image, one.sha256] for one in request.shown])
-    if drawn:
-        facts[DRAWN] = str(request.seed)
-    return facts
 
 
 @dataclass

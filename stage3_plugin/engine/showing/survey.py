@@ -10,16 +10,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
-from typing import TypeAlias
+from typing import TYPE_CHECKING
 
 import anyio
 import anyio.lowlevel
 
 from stage3_plugin.domain.keys import Keys
 from stage3_plugin.domain.picture import Picture
-from stage3_plugin.domain.reference import BroughtPicture, Limits, ReferenceWish, ShownBy
+from stage3_plugin.domain.reference import BroughtPicture, Limits, ReferenceWish
 from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.engine.showing.casting import Casting
+from stage3_plugin.engine.asked import Asked
 from stage3_plugin.engine.showing.references import (
     SceneReferences,
     ShownScene,
@@ -27,9 +27,13 @@ from stage3_plugin.engine.showing.references import (
     is_awaiting,
 )
 from stage3_plugin.engine.showing.stale import scenes_named
-from stage3_plugin.engine.steps import Steps
 from stage3_plugin.policy.precedence import circles, in_order
+from stage3_plugin.policy.reuse import Reuse
+from stage3_plugin.purchase.forecast import Forecast
 from stage3_plugin.purchase.takes import Takes
+
+if TYPE_CHECKING:
+    from stage3_plugin.storage.references import References
 
 _SCENES_A_TURN = 100
 MOST_SAID = 20
@@ -39,77 +43,65 @@ MOST_OF_A_CIRCLE = 8
 MOST_LETTERS = 80
 """Of an id that somebody else wrote."""
 
-WhyNone: TypeAlias = Callable[[PictureRequest, Keys], str]
-"""Returns why a request that has no picture will have none; nothing where one is to come."""
-
-
-def any_may_come(_request: PictureRequest, _keys: Keys) -> str:
-    """Wait and see, as a run does."""
-    return ""
-
 
 class Survey:
     """Goes through a story.
 
     Args:
-        references: Takes what is found.
-        casting: The cast.
-        sheets: The requests of all sheets of the cast, by their ids.
-        steps: Knows what is asked for.
+        asked: What is asked for, with its cast; it has then what was found.
+        shelf: Holds the bytes of references.
         takes: The pictures that there are.
-        host: Says which of them a host shows.
-        why_none: Says of a scene that is referred to and has none why none will come.
+        forecast: Foresees why none will come, for a plan; a run waits and sees.
+        is_over: Returns whether nothing new is started any more.
     """
 
     def __init__(
         self,
-        references: SceneReferences,
-        casting: Casting,
-        *,
-        sheets: Mapping[str, PictureRequest],
-        steps: Steps,
+        asked: Asked,
+        shelf: References,
         takes: Takes,
-        host: ShownBy,
-        why_none: WhyNone,
+        *,
+        forecast: Forecast | None = None,
+        is_over: Callable[[], bool] = lambda: False,
     ) -> None:
         self._unshown: dict[str, tuple[int, str]] = {}
         self._strangers: dict[str, str] = {}
-        self._references = references
-        self._casting = casting
-        self._sheets = sheets
-        self._steps = steps
+        self._asked = asked
+        self._casting = asked.casting
+        self._sheets = asked.all_sheets
+        self._steps = steps = asked.steps
+        self._references = SceneReferences(shelf, steps.limits_of, is_over=is_over)
         self._takes = takes
-        self._host = host
-        self._why_none = why_none
+        self._shown_by_host = asked.shown_by_host
+        self._forecast = forecast
         self._why_not_made = steps.routes[0].why_not_made
         self._shown_as = defaultdict[str, set[tuple[ReferenceWish, Limits]]](set)
 
-    async def go_through(
-        self, story: Iterable[PictureRequest], whole_story: Iterable[PictureRequest] | None
-    ) -> None:
-        """Find out what a story refers to.
-
-        Args:
-            story: The scenes that are asked for.
-            whole_story: All scenes, where only some are asked for; each is iterated anew.
+    async def go_through(self) -> None:
+        """Find out what the scenes refer to, and have files opened.
 
         Raises:
             SettingsRefused: A sheet has the id of a scene, or its file.
+            StorageFailed: A reference cannot be read now, or the disk takes no copy of it.
         """
+        asked, story, whole_story = self._asked, self._asked.scenes, self._asked.whole_story
         await self._look_at_all(story)
-        if whole_story is not None and self._casting.sheets:
+        if whole_story is not story and self._casting.sheets:
             self._casting.need_own_ids(request.scene_id for request in whole_story)
-        requests, asked = dict[str, PictureRequest](), set[str]()
+        requests, named = dict[str, PictureRequest](), set[str]()
         if self._needed_scenes:
-            requests = self._that_are_shown(whole_story or story)
-            asked = {one.scene_id for one in story if one.scene_id in requests}
+            requests = self._that_are_shown(whole_story)
+            named = {one.scene_id for one in story if one.scene_id in requests}
         self._take_sheets(requests)
-        self._take_scenes(requests, asked)
+        self._take_scenes(requests, named)
         self._find_circles()
         await self._find_pictures(requests)
         self._leave_out(self._named_sheets - self._sheets_of_those_made(story))
+        asked.references = self._references
+        asked.told_beside_scenes = self._stranger_lines()
+        asked.told = (*self._unshown_lines(), *asked.told_beside_scenes)
 
-    def unshown_lines(self) -> tuple[str, ...]:
+    def _unshown_lines(self) -> tuple[str, ...]:
         """Return what to say of scenes that cannot show what they name, a line for each kind."""
         lines = [
             f"{scenes_named(count, first)} cannot be made as asked: {why}"
@@ -120,7 +112,7 @@ class Survey:
             lines.append(f"and {more:,} further references cannot be shown")
         return tuple(lines)
 
-    def stranger_lines(self) -> tuple[str, ...]:
+    def _stranger_lines(self) -> tuple[str, ...]:
         """Return what to say of characters that the cast does not name."""
         if not self._strangers:
             return ()
@@ -163,10 +155,19 @@ class Survey:
         return needed
 
     def _leave_out(self, sheets: set[str]) -> None:
-        """Leave out sheets that no scene would be shown: each would be paid for."""
+        """Leave out sheets that no scene would be shown: each would be paid for.
+
+        What a person brought as a sheet is made only where pictures of it are wanted.
+        """
         references = self._references
         references.sheets = tuple(
-            sheet for sheet in references.sheets if sheet.scene_id not in sheets
+            sheet
+            for sheet in references.sheets
+            if sheet.scene_id not in sheets
+            and (
+                not isinstance(references.scenes[sheet.scene_id].picture, BroughtPicture)
+                or self._asked.wanted_of(sheet, self._steps.basis_of(sheet)) > 0
+            )
         )
         for cast_id in sheets:
             scene = references.scenes[cast_id]
@@ -275,7 +276,7 @@ class Survey:
 
     def _chosen(self, request: PictureRequest) -> Picture | BroughtPicture | None:
         """Return the picture that the host shows of a request, if that is what is wanted."""
-        shown = self._host(request.scene_id)
+        shown = self._shown_by_host(request.scene_id)
         if shown is None or shown.basis is None or shown.basis != self._steps.basis_of(request):
             return None
         stored = self._takes.with_bytes(request.scene_id, shown.sha256)
@@ -300,6 +301,16 @@ class Survey:
         keys = self._steps.keys_of(shown)
         found = self._takes.first(request.scene_id, keys)
         return (None, self._why_none(shown, keys)) if found is None else (found.picture, "")
+
+    def _why_none(self, request: PictureRequest, keys: Keys) -> str:
+        """Return why a scene that others show, and that has no picture, would have none."""
+        prospect = None if self._forecast is None else self._forecast.prospect(request, keys)
+        if prospect is None or prospect is Reuse.REUSE:  # a run has yet to take it in
+            return ""
+        if prospect is Reuse.UNDECIDED:
+            return "waits for a decision, as it may have been paid for"
+        unsendable = self._why_not_made(request)
+        return "" if unsendable is None else f"would not be made: {unsendable}"
 
 
 def _way(circle: Sequence[str]) -> str:
