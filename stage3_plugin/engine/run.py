@@ -31,7 +31,7 @@ from stage3_plugin.engine.showing.order import InOrder
 from stage3_plugin.policy.capacity import Limiter
 from stage3_plugin.purchase import messages
 from stage3_plugin.purchase.run_ledger import Line
-from stage3_plugin.purchase.wanted_takes import Part, WantedTakes
+from stage3_plugin.purchase.takes import Part
 from stage3_plugin.runtime.clock import clock
 
 RECOVERY_LINGERS_S = 10.0
@@ -75,10 +75,10 @@ class Run:
         So memory is flat however long a story is.
         """
         for request in requests:
-            takes = WantedTakes(request.takes)
+            first = Part()
             self._expect(request, request.takes - 1)
-            for number in range(1, request.takes + 1):
-                yield SceneState(request=request, queued_at=began_at, part=Part(takes, number))
+            for part in (first, *first.more(request.takes)):
+                yield SceneState(request=request, queued_at=began_at, part=part)
 
     def _take_up(self, scene: SceneState) -> None:
         """Bring on one more take of a scene than were asked for with it."""

@@ -44,7 +44,6 @@ from stage3_plugin.purchase import messages
 from stage3_plugin.purchase.checkout import Denied, LineRefused, NotNow
 from stage3_plugin.purchase.maker import Jobs
 from stage3_plugin.purchase.run_ledger import Line
-from stage3_plugin.purchase.wanted_takes import Part
 from stage3_plugin.runtime.clock import clock
 
 _NO_BATCHES = "it has no batch lane, so nothing was sent (lane)"
@@ -176,15 +175,12 @@ class SceneRunner:
     def _know_basis(self, scene: SceneState) -> None:
         """Find out what a scene's pictures are made from, and how many are wanted of that."""
         basis = scene.basis = self._run.steps.basis_of(scene.request)
-        takes = scene.part.takes
-        before, wanted = takes.wanted, self._run.wanted_of(scene.request, basis)
-        takes.wanted = max(before, wanted)
-        for number in range(before + 1, takes.wanted + 1):
+        for part in scene.part.more(self._run.wanted_of(scene.request, basis)):
             self._more(
                 SceneState(
                     request=scene.wanted,
                     queued_at=self._now(),
-                    part=Part(takes, number),
+                    part=part,
                     basis=basis,
                 )
             )

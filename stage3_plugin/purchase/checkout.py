@@ -32,7 +32,7 @@ from stage3_plugin.purchase.forecast import Pricing
 from stage3_plugin.purchase.other_endpoints import Elsewhere
 from stage3_plugin.purchase.recovery import Recovery
 from stage3_plugin.purchase.run_ledger import InTheWay, Line, RunLedger
-from stage3_plugin.purchase.wanted_takes import LiveTake, Part
+from stage3_plugin.purchase.takes import LiveTake, Part
 
 RESERVE_BYTES = 16 << 20
 """Kept free beside the answers in flight, for the ledger and the pictures' other names."""

@@ -25,7 +25,7 @@ from stage3_plugin.purchase import messages
 from stage3_plugin.purchase.lost import name_of
 from stage3_plugin.purchase.other_endpoints import Doubts
 from stage3_plugin.purchase.run_ledger import RunLedger
-from stage3_plugin.purchase.wanted_takes import LiveTake, live_takes, standing
+from stage3_plugin.purchase.takes import LiveTake, live_takes, standing
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.pictures import Pictures
 

@@ -29,7 +29,7 @@ from stage3_plugin.ledger.session import Session
 from stage3_plugin.policy.pricing import ABSURD, is_absurd
 from stage3_plugin.policy.reuse import OnUnknown, Reuse
 from stage3_plugin.purchase import messages
-from stage3_plugin.purchase.wanted_takes import LiveTake, Part, live_takes, needed, standing
+from stage3_plugin.purchase.takes import LiveTake, Part, live_takes, needed, standing
 
 WITHDRAWING_S = 5.0
 """For so long a run that ends waits for a ledger that took a hold and did not say so."""
