@@ -28,7 +28,7 @@ from stage3_plugin.engine.scene_state import (
     Waiting,
 )
 from stage3_plugin.errors import PictureLost, StorageFailed
-from stage3_plugin.policy.capacity import Permit
+from stage3_plugin.policy.capacity.limiter import Permit
 from stage3_plugin.policy.ladder import FIRST
 from stage3_plugin.policy.ladder import Ended as StepEnded
 from stage3_plugin.policy.refusal import refused_for

@@ -28,7 +28,7 @@ from stage3_plugin.engine.run_state import CANCELLED, RunContext
 from stage3_plugin.engine.scene import SceneRunner
 from stage3_plugin.engine.scene_state import Due, Next, SceneState, Waiting
 from stage3_plugin.engine.showing.order import InOrder
-from stage3_plugin.policy.capacity import Limiter
+from stage3_plugin.policy.capacity.limiter import Limiter
 from stage3_plugin.purchase import messages
 from stage3_plugin.purchase.run_ledger import Line
 from stage3_plugin.purchase.takes import Part

@@ -24,7 +24,9 @@ from stage3_plugin.engine.scene_state import SceneState
 from stage3_plugin.engine.showing.references import SceneReferences
 from stage3_plugin.engine.steps import Steps
 from stage3_plugin.errors import ProviderBroken, StorageFailed
-from stage3_plugin.policy.capacity import AdaptiveLimiter, Limiter, rate_limit_of
+from stage3_plugin.policy.capacity.adaptive import AdaptiveLimiter
+from stage3_plugin.policy.capacity.limiter import Limiter
+from stage3_plugin.policy.capacity.rate_limit import rate_limit_of
 from stage3_plugin.policy.streaks import NONE, Streaks
 from stage3_plugin.purchase import messages
 from stage3_plugin.purchase.checkout import Checkout, Overtaken

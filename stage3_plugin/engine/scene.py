@@ -37,7 +37,7 @@ from stage3_plugin.engine.scene_state import (
 from stage3_plugin.engine.showing.references import SceneReferences, Unshown, is_awaiting
 from stage3_plugin.engine.showing.stale import with_facts
 from stage3_plugin.errors import StorageFailed
-from stage3_plugin.policy.capacity import Limiter, Permit
+from stage3_plugin.policy.capacity.limiter import Limiter, Permit
 from stage3_plugin.policy.retry import Again, was_taken, was_turned_away
 from stage3_plugin.policy.reuse import Reuse
 from stage3_plugin.purchase import messages
