@@ -29,10 +29,10 @@ BUDGETS: Mapping[str, Mapping[str, int]] = {
         "ledger": 4288,
         "library": 1399,
         "maintenance": 3428,
-        "policy": 1607,
+        "policy": 1598,
         "previz": 7477,
         "providers": 4911,
-        "purchase": 4266,
+        "purchase": 4252,
         "renderers": 1178,
         "runtime": 847,
         "settings": 858,
@@ -79,7 +79,7 @@ CROWDED: Mapping[str, int] = {
     "stage3_plugin/previz": 32,
     "stage3_plugin/previz/backdrop": 25,
     "stage3_plugin/providers": 21,
-    "stage3_plugin/purchase": 22,
+    "stage3_plugin/purchase": 21,
     "stage3_plugin/testing": 21,
 }
 """Folders that have more files than that; none is added, and none of them grows."""
