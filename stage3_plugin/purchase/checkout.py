@@ -26,7 +26,7 @@ from stage3_plugin.domain.route import Route
 from stage3_plugin.domain.states import OPEN, UNSETTLED, State
 from stage3_plugin.errors import IllegalTransition
 from stage3_plugin.policy.reuse import Reuse
-from stage3_plugin.policy.settlement import cost_with_hold, settlement_of, settlement_of_create
+from stage3_plugin.policy.settlement import cost_with_hold, settlement_of
 from stage3_plugin.purchase import messages
 from stage3_plugin.purchase.forecast import Pricing
 from stage3_plugin.purchase.other_endpoints import Elsewhere
@@ -416,12 +416,9 @@ class Checkout:
         """
         held = lines[0]
         is_line, hold_microusd = held.line is not None, held.hold_microusd
-        settlement = (
-            settlement_of_create(attempted)
-            if is_line
-            else settlement_of(
-                attempted, may_be_cut=self.route.is_here, hold_microusd=hold_microusd
-            )
+        is_here = self.route.is_here
+        settlement = settlement_of(
+            attempted, hold_microusd=hold_microusd, may_be_cut=is_here, of_many=is_line
         )
         if settlement is None:
             self._release_room(held)

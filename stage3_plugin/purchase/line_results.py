@@ -28,7 +28,7 @@ from stage3_plugin.domain.states import State
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.ledger.session import Session
-from stage3_plugin.policy.settlement import settlement_of_create
+from stage3_plugin.policy.settlement import settlement_of
 from stage3_plugin.purchase.batching import Batching
 from stage3_plugin.purchase.endings import Endings, left_open
 from stage3_plugin.purchase.known import Known, Turns
@@ -183,7 +183,7 @@ class LineResults:
 
     async def _settle_lacking(self, line: Purchase, lacking: AttemptResult) -> None:
         """Settle all lines that whole results lack, in one commit."""
-        settlement = settlement_of_create(lacking)
+        settlement = settlement_of(lacking, of_many=True)
         if settlement is not None:
             is_unknown = settlement.state is State.UNKNOWN
             await self.endings.settle_job(

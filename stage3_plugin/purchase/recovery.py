@@ -54,7 +54,7 @@ from stage3_plugin.ledger.owners import MARGIN_S
 from stage3_plugin.ledger.session import Session
 from stage3_plugin.policy.polling import without_asking
 from stage3_plugin.policy.reuse import after_its_owner
-from stage3_plugin.policy.settlement import settlement_of_create
+from stage3_plugin.policy.settlement import settlement_of
 from stage3_plugin.purchase.batching import Batching
 from stage3_plugin.purchase.conversation import Conversation
 from stage3_plugin.purchase.drive import Drive, lost_job
@@ -546,7 +546,7 @@ class Recovery:
             self._in_work.pop(purchase.new.attempt_id, None)
             await self._endings.end(purchase, attempted)
             return
-        settlement = settlement_of_create(attempted)
+        settlement = settlement_of(attempted, of_many=True)
         if settlement is not None:
             await self._endings.settle_job(purchase, settlement, of=of)
 
