@@ -369,7 +369,7 @@ class Following:
                 purchase.picture, scene.request, take=scene.take, is_new=is_new
             )
         except StorageFailed as failure:
-            home = self._run.checkout.run_ledger.home_of(purchase)
+            home = self._run.recovery.home_of(purchase)
             if isinstance(failure, PictureLost) and self._run.settings.store is None and home:
                 return messages.on_another_machine(purchase, home)
             return messages.lost_picture(purchase.new.attempt_id, failure)

@@ -32,8 +32,6 @@ Caretaker: TypeAlias = Callable[[str], str]
 
 STOPPED = Failure(code="not_tried", message="the run was stopped", retryable=True)
 
-_MOST_ADDRESSES = 5
-
 _WHERE: dict[CapName, str] = {
     "budget_usd": "in this run are",
     "daily_usd": "of this day are",
@@ -169,7 +167,7 @@ def doubted(purchase: Purchase, route: Route, caretaker: Caretaker) -> Failure:
             f"it was asked of {sent.model or sent.provider}, and is bought nowhere else until then"
         )
     else:
-        same = _same_endpoint(route, [asked])
+        same = same_endpoint(route, [asked])
         where = f"it was sent to {asked}; if that is the same endpoint, {same}"
     return Failure(code=code, message=f"{why}; {where}")
 
@@ -504,38 +502,7 @@ def absurd_bill(purchase: Purchase, caretaker: Caretaker) -> str:
     )
 
 
-def bought_again(
-    route: Route,
-    *,
-    count: int,
-    paid_microusd: int,
-    again_microusd: int | None,
-    addresses: Sequence[str],
-) -> str:
-    """Say what was paid for at other addresses and is bought again, and how to prevent that.
-
-    Args:
-        route: Where it is bought again.
-        count: So many pictures.
-        paid_microusd: What was paid for them.
-        again_microusd: The most they cost again, if that is known.
-        addresses: Where they were paid for.
-    """
-    one = count == 1
-    price = "an unknown price" if again_microusd is None else f"up to ${usd_text(again_microusd)}"
-    shown = addresses[:_MOST_ADDRESSES]
-    others = [address for address in shown if address != route.address]
-    same = _same_endpoint(route, others)
-    return (
-        f"{count} {'picture' if one else 'pictures'} of this story "
-        f"{'was' if one else 'were'} paid for at another endpoint "
-        f"(${usd_text(paid_microusd)} at {', '.join(shown)}) and "
-        f"{'is' if one else 'are'} bought again for {price}; if it is the same one, "
-        f"{same if others else 'give it the name back that it had (endpoint)'}"
-    )
-
-
-def _same_endpoint(route: Route, addresses: list[str]) -> str:
+def same_endpoint(route: Route, addresses: list[str]) -> str:
     """Return the setting by which other addresses are the same endpoint."""
     name = json.dumps(route.name or "NAME", ensure_ascii=False)
     return f"set endpoint = {{ name = {name}, was = {json.dumps(addresses)} }}"

@@ -21,7 +21,7 @@ BUDGETS: Mapping[str, Mapping[str, int]] = {
         "__main__": 17,
         "cli": 293,
         "domain": 1964,
-        "engine": 5120,
+        "engine": 5119,
         "errors": 248,
         "executors": 1441,
         "files": 465,
@@ -32,7 +32,7 @@ BUDGETS: Mapping[str, Mapping[str, int]] = {
         "policy": 1591,
         "previz": 7477,
         "providers": 4911,
-        "purchase": 4237,
+        "purchase": 4205,
         "renderers": 1178,
         "runtime": 847,
         "settings": 858,
@@ -79,7 +79,6 @@ CROWDED: Mapping[str, int] = {
     "stage3_plugin/previz": 32,
     "stage3_plugin/previz/backdrop": 25,
     "stage3_plugin/providers": 21,
-    "stage3_plugin/purchase": 21,
     "stage3_plugin/testing": 21,
 }
 """Folders that have more files than that; none is added, and none of them grows."""
