@@ -23,7 +23,7 @@ import anyio.lowlevel
 from stage3_plugin.domain.addressing import canonical_address
 from stage3_plugin.domain.events import warn_of
 from stage3_plugin.domain.keys import Keys
-from stage3_plugin.domain.money import Estimate, usd_text
+from stage3_plugin.domain.money import Estimate
 from stage3_plugin.domain.purchase import Limits, Purchase
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.route import Route, why_unsendable
@@ -44,7 +44,6 @@ from stage3_plugin.storage.pictures import Pictures
 UNSENDABLE: tuple[Prospect] = ("unsendable",)
 """What becomes of one take that must not be sent."""
 _SCENES_A_TURN = 100
-_MOST_ADDRESSES = 5
 
 
 class Forecast:
@@ -267,22 +266,10 @@ class PaidElsewhere:
 
     def warnings(self) -> tuple[str, ...]:
         """Say that they are bought again, and how to prevent it: one line, or none."""
-        again, count = self._again, self._again.pictures
-        if not count:
+        if not self._again.pictures:
             return ()
-        high, one = again.high_microusd, count == 1
-        price = "an unknown price" if high is None else f"up to ${usd_text(high)}"
-        shown = [*self._addresses][:_MOST_ADDRESSES]
-        others = [address for address in shown if address != self.route.address]
-        same = messages.same_endpoint(self.route, others)
-        line = (
-            f"{count} {'picture' if one else 'pictures'} of this story "
-            f"{'was' if one else 'were'} paid for at another endpoint "
-            f"(${usd_text(self._paid_microusd)} at {', '.join(shown)}) and "
-            f"{'is' if one else 'are'} bought again for {price}; if it is the same one, "
-            f"{same if others else 'give it the name back that it had (endpoint)'}"
-        )
-        return (line,)
+        said = messages.bought_again(self.route, self._again, self._paid_microusd, self._addresses)
+        return (said,)
 
 
 class Doubts:

@@ -20,6 +20,7 @@ from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.route import Route
 from stage3_plugin.domain.states import State
 from stage3_plugin.errors import PictureLost, StorageFailed
+from stage3_plugin.policy.plan import Sum
 from stage3_plugin.policy.pricing import is_absurd
 
 SHOWN_JOB = 40
@@ -29,6 +30,8 @@ SHORT_ID = 8
 
 Caretaker: TypeAlias = Callable[[str], str]
 """Returns the command line of a ``stage3`` command for this ledger."""
+
+_MOST_ADDRESSES = 5
 
 STOPPED = Failure(code="not_tried", message="the run was stopped", retryable=True)
 
@@ -167,7 +170,7 @@ def doubted(purchase: Purchase, route: Route, caretaker: Caretaker) -> Failure:
             f"it was asked of {sent.model or sent.provider}, and is bought nowhere else until then"
         )
     else:
-        same = same_endpoint(route, [asked])
+        same = _same_endpoint(route, [asked])
         where = f"it was sent to {asked}; if that is the same endpoint, {same}"
     return Failure(code=code, message=f"{why}; {where}")
 
@@ -502,7 +505,30 @@ def absurd_bill(purchase: Purchase, caretaker: Caretaker) -> str:
     )
 
 
-def same_endpoint(route: Route, addresses: list[str]) -> str:
+def bought_again(route: Route, again: Sum, paid_microusd: int, addresses: Collection[str]) -> str:
+    """Say what was paid for at other addresses and is bought again, and how to prevent that.
+
+    Args:
+        route: Where it is bought again.
+        again: What that can cost.
+        paid_microusd: What was paid for it.
+        addresses: Where it was paid for.
+    """
+    count, high_microusd, one = again.pictures, again.high_microusd, again.pictures == 1
+    price = "an unknown price" if high_microusd is None else f"up to ${usd_text(high_microusd)}"
+    shown = [*addresses][:_MOST_ADDRESSES]
+    others = [address for address in shown if address != route.address]
+    same = _same_endpoint(route, others)
+    return (
+        f"{count} {'picture' if one else 'pictures'} of this story "
+        f"{'was' if one else 'were'} paid for at another endpoint "
+        f"(${usd_text(paid_microusd)} at {', '.join(shown)}) and "
+        f"{'is' if one else 'are'} bought again for {price}; if it is the same one, "
+        f"{same if others else 'give it the name back that it had (endpoint)'}"
+    )
+
+
+def _same_endpoint(route: Route, addresses: list[str]) -> str:
     """Return the setting by which other addresses are the same endpoint."""
     name = json.dumps(route.name or "NAME", ensure_ascii=False)
     return f"set endpoint = {{ name = {name}, was = {json.dumps(addresses)} }}"

@@ -23,8 +23,8 @@ class RateLimit:
     """
 
     def __init__(self, most: int, window_s: float = MINUTE_S) -> None:
-        if most < 1 or not window_s > 0:
-            raise ValueError("a window lets at least one request through, and is longer than none")
+        if most < 1:
+            raise ValueError("a window lets at least one request through")
         self._most = most
         self._window_s = window_s
         self._left: deque[float] = deque(maxlen=most)
