@@ -32,7 +32,7 @@ BUDGETS: Mapping[str, Mapping[str, int]] = {
         "policy": 1591,
         "previz": 7477,
         "providers": 4911,
-        "purchase": 4207,
+        "purchase": 4186,
         "renderers": 1178,
         "runtime": 847,
         "settings": 858,
