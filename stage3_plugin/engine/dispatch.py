@@ -25,7 +25,7 @@ from typing import Generic, TypeVar
 
 import anyio
 
-from stage3_plugin.policy.capacity import Limiter
+from stage3_plugin.policy.capacity.limiter import Limiter
 from stage3_plugin.runtime.clock import Clock, clock
 
 Item = TypeVar("Item")

@@ -28,7 +28,7 @@ from stage3_plugin.engine.scene_state import (
     Waiting,
 )
 from stage3_plugin.errors import PictureLost, StorageFailed
-from stage3_plugin.policy.capacity import Permit
+from stage3_plugin.policy.capacity.limiter import Permit
 from stage3_plugin.policy.ladder import FIRST
 from stage3_plugin.policy.ladder import Ended as StepEnded
 from stage3_plugin.policy.refusal import refused_for
@@ -362,7 +362,7 @@ class Following(RunContext):
                 purchase.picture, scene.request, take=scene.take, is_new=is_new
             )
         except StorageFailed as failure:
-            home = self.checkout.run_ledger.home_of(purchase)
+            home = self.recovery.home_of(purchase)
             if isinstance(failure, PictureLost) and self.settings.store is None and home:
                 return messages.on_another_machine(purchase, home)
             return messages.lost_picture(purchase.new.attempt_id, failure)

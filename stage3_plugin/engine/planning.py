@@ -39,8 +39,7 @@ from stage3_plugin.policy.plan import (
     told_of,
 )
 from stage3_plugin.policy.reuse import Reuse
-from stage3_plugin.purchase.forecast import UNSENDABLE, Forecast, Pricing
-from stage3_plugin.purchase.other_endpoints import PaidElsewhere
+from stage3_plugin.purchase.forecast import UNSENDABLE, Forecast, PaidElsewhere, Pricing
 from stage3_plugin.purchase.takes import Takes
 
 MOST_ADVICE = 20

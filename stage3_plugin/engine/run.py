@@ -27,10 +27,10 @@ from stage3_plugin.engine.run_state import CANCELLED
 from stage3_plugin.engine.scene import SceneRunner
 from stage3_plugin.engine.scene_state import Due, Next, SceneState, Waiting
 from stage3_plugin.engine.showing.order import InOrder
-from stage3_plugin.policy.capacity import Limiter
+from stage3_plugin.policy.capacity.limiter import Limiter
 from stage3_plugin.purchase import messages
 from stage3_plugin.purchase.run_ledger import Line
-from stage3_plugin.purchase.wanted_takes import Part, WantedTakes
+from stage3_plugin.purchase.takes import Part
 
 RECOVERY_LINGERS_S = 10.0
 """Seconds for which a run whose scenes have all ended goes on recovering what others have left."""
@@ -68,10 +68,10 @@ class Run:
         So memory is flat however long a story is.
         """
         for request in self._run.asked.named():
-            takes = WantedTakes(request.takes)
+            first = Part()
             self._run.asked.references.expect(request.scene_id, request.takes - 1)
-            for number in range(1, request.takes + 1):
-                yield SceneState(request=request, queued_at=began_at, part=Part(takes, number))
+            for part in (first, *first.more(request.takes)):
+                yield SceneState(request=request, queued_at=began_at, part=part)
 
     def _take_up(self, scene: SceneState) -> None:
         """Bring on one more take of a scene than were asked for with it."""

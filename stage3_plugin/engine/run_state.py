@@ -23,7 +23,9 @@ from stage3_plugin.engine.backend import Sender
 from stage3_plugin.engine.reporter import Reporter, Results
 from stage3_plugin.engine.scene_state import SceneState
 from stage3_plugin.errors import ProviderBroken, StorageFailed
-from stage3_plugin.policy.capacity import AdaptiveLimiter, Limiter, rate_limit_of
+from stage3_plugin.policy.capacity.adaptive import AdaptiveLimiter
+from stage3_plugin.policy.capacity.limiter import Limiter
+from stage3_plugin.policy.capacity.rate_limit import rate_limit_of
 from stage3_plugin.policy.streaks import NONE, Streaks
 from stage3_plugin.purchase import messages
 from stage3_plugin.purchase.checkout import Checkout, Overtaken

@@ -37,14 +37,13 @@ from stage3_plugin.engine.scene_state import (
 from stage3_plugin.engine.showing.references import Unshown, is_awaiting
 from stage3_plugin.engine.showing.stale import with_facts
 from stage3_plugin.errors import StorageFailed
-from stage3_plugin.policy.capacity import Limiter, Permit
+from stage3_plugin.policy.capacity.limiter import Limiter, Permit
 from stage3_plugin.policy.retry import Again, was_taken, was_turned_away
 from stage3_plugin.policy.reuse import Reuse
 from stage3_plugin.purchase import messages
 from stage3_plugin.purchase.checkout import Denied, LineRefused, NotNow
 from stage3_plugin.purchase.maker import Jobs
 from stage3_plugin.purchase.run_ledger import Line
-from stage3_plugin.purchase.wanted_takes import Part
 
 _NO_BATCHES = "it has no batch lane, so nothing was sent (lane)"
 
@@ -170,15 +169,12 @@ class SceneRunner:
     def _know_basis(self, scene: SceneState) -> None:
         """Find out what a scene's pictures are made from, and how many are wanted of that."""
         basis = scene.basis = self._run.asked.steps.basis_of(scene.request)
-        takes = scene.part.takes
-        before, wanted = takes.wanted, self._run.asked.wanted_of(scene.request, basis)
-        takes.wanted = max(before, wanted)
-        for number in range(before + 1, takes.wanted + 1):
+        for part in scene.part.more(self._run.asked.wanted_of(scene.request, basis)):
             self._more(
                 SceneState(
                     request=scene.wanted,
                     queued_at=self._run.now(),
-                    part=Part(takes, number),
+                    part=part,
                     basis=basis,
                 )
             )

@@ -22,7 +22,7 @@ from stage3_plugin.policy.ladder import FIRST, Ladder, Step
 from stage3_plugin.policy.ladder import Ended as StepEnded
 from stage3_plugin.policy.retry import was_turned_away
 from stage3_plugin.purchase.run_ledger import Line
-from stage3_plugin.purchase.wanted_takes import Part
+from stage3_plugin.purchase.takes import Part
 
 MOST_SEED = 2**31 - 2
 """What every provider that takes a seed takes."""

@@ -27,7 +27,6 @@ giving up costs a picture. Once the time is over a word that stays is likelier t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
 
 from stage3_plugin.domain.exchange import Gone, Poll, Unclear, Unsaid
 
@@ -50,18 +49,6 @@ _MOST_STEPS = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Wait:
-    """Ask again after so many seconds."""
-
-    wait_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class Leave:
-    """Ask no more in this run: a later one does."""
-
-
-@dataclass(frozen=True, slots=True)
 class GiveUp:
     """Nobody can be asked any more: what became of the job stays unknown.
 
@@ -72,9 +59,6 @@ class GiveUp:
     why: str
 
 
-Follows: TypeAlias = Wait | Leave | GiveUp
-
-
 def follows(
     step: Poll | Unsaid | Gone | Unclear,
     *,
@@ -82,8 +66,11 @@ def follows(
     was_gone: bool,
     strange: int,
     left_s: float,
-) -> Follows:
+) -> float | GiveUp | None:
     """Return what follows from an answer of a job's that is not its last.
+
+    That is the seconds after which it is asked for again; ``None`` where this run asks no more, and
+    a later one does.
 
     Args:
         step: What the answer comes to; trouble on the way is an ``Unsaid``.
@@ -100,25 +87,20 @@ def follows(
         case Gone():
             if was_gone:
                 return GiveUp(f"its provider does not know the job any more: {step.message}")
-            return Wait(GONE_WAIT_S)
+            return GONE_WAIT_S
         case Unclear() if strange < len(STRANGE_WAITS):
-            return Wait(STRANGE_WAITS[strange] * FIRST_WAIT_S)
+            return STRANGE_WAITS[strange] * FIRST_WAIT_S
         case Unclear() | Unsaid(stops_run=True):
-            return Leave()
+            return None
         case Unsaid(hint_s=hint_s) | Poll(after_s=hint_s):
-            return Wait(_wait_s(asked, hint_s, left_s))
+            return _wait_s(asked, hint_s, left_s)
 
 
-def without_asking(left_s: float) -> Leave | GiveUp:
+def without_asking(left_s: float) -> GiveUp | None:
     """Return what follows where a run's settings do not let it ask for a job at all."""
     if left_s > -UNHEARD_S:
-        return Leave()
+        return None
     return GiveUp("it cannot be asked for with these settings, and its time has long been over")
-
-
-def first_wait_s() -> float:
-    """Return the wait before a job is asked for the first time."""
-    return FIRST_WAIT_S
 
 
 def _wait_s(asked: int, hint_s: float | None, left_s: float) -> float:

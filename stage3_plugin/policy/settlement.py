@@ -29,14 +29,21 @@ _WITH_A_PICTURE = frozenset({VerdictKind.PICTURES, VerdictKind.UNREADABLE})
 
 
 def settlement_of(
-    attempted: AttemptResult, *, may_be_cut: bool, hold_microusd: int
+    attempted: AttemptResult,
+    *,
+    hold_microusd: int = 0,
+    may_be_cut: bool = False,
+    of_many: bool = False,
 ) -> Settlement | None:
     """Return how a purchase ends; ``None`` if it stays open for the next start to take in.
 
     Args:
         attempted: What the attempt came to.
-        may_be_cut: Such work may simply be done again, so its outcome is never unknown.
         hold_microusd: What was held for it.
+        may_be_cut: Such work may simply be done again, so its outcome is never unknown.
+        of_many: It is true of all lines of a batch. What has run of it, if anything, is said by
+            nothing but its listing: so an answer that may have been billed never calls thousands of
+            lines billed for nothing.
     """
     if attempted.stays_open:
         return None
@@ -55,9 +62,9 @@ def settlement_of(
         )
     if verdict.kind is VerdictKind.NOT_SENT or attempted.never_sent:
         state = State.VOID
-    elif may_be_cut or not verdict.may_be_billed:
+    elif may_be_cut or not (verdict.may_be_billed or (of_many and verdict.is_unknown)):
         state = State.REFUSED
-    elif verdict.kind in _NOT_AN_ANSWER:
+    elif of_many or verdict.kind in _NOT_AN_ANSWER:
         state = State.UNKNOWN
     else:
         return Settlement(
@@ -69,24 +76,6 @@ def settlement_of(
             details=_of_refusal(verdict),
             request_id=verdict.request_id,
         )
-    return Settlement(state=state, why=verdict.message, request_id=verdict.request_id)
-
-
-def settlement_of_create(attempted: AttemptResult) -> Settlement | None:
-    """Return how all lines of a batch end whose create was not accepted; ``None`` if they stay.
-
-    What has run of it, if anything, is said by nothing but its listing: so an answer that may have
-    been billed never calls thousands of lines billed for nothing.
-    """
-    verdict = attempted.verdict
-    if attempted.stays_open:
-        return None
-    if verdict.kind is VerdictKind.NOT_SENT or attempted.never_sent:
-        state = State.VOID
-    elif verdict.may_be_billed or verdict.kind is VerdictKind.UNKNOWN:
-        state = State.UNKNOWN
-    else:
-        state = State.REFUSED
     return Settlement(state=state, why=verdict.message, request_id=verdict.request_id)
 
 

@@ -25,14 +25,14 @@ from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.route import Route
 from stage3_plugin.domain.states import OPEN, UNSETTLED, State
 from stage3_plugin.errors import IllegalTransition
+from stage3_plugin.policy.pricing import ABSURD
 from stage3_plugin.policy.reuse import Reuse
-from stage3_plugin.policy.settlement import cost_with_hold, settlement_of, settlement_of_create
+from stage3_plugin.policy.settlement import cost_with_hold, settlement_of
 from stage3_plugin.purchase import messages
-from stage3_plugin.purchase.forecast import Pricing
-from stage3_plugin.purchase.other_endpoints import Elsewhere
+from stage3_plugin.purchase.forecast import Elsewhere, Pricing
 from stage3_plugin.purchase.recovery import Recovery
 from stage3_plugin.purchase.run_ledger import InTheWay, Line, RunLedger
-from stage3_plugin.purchase.wanted_takes import LiveTake, Part
+from stage3_plugin.purchase.takes import LiveTake, Part
 
 RESERVE_BYTES = 16 << 20
 """Kept free beside the answers in flight, for the ledger and the pictures' other names."""
@@ -416,12 +416,9 @@ class Checkout:
         """
         held = lines[0]
         is_line, hold_microusd = held.line is not None, held.hold_microusd
-        settlement = (
-            settlement_of_create(attempted)
-            if is_line
-            else settlement_of(
-                attempted, may_be_cut=self.route.is_here, hold_microusd=hold_microusd
-            )
+        is_here = self.route.is_here
+        settlement = settlement_of(
+            attempted, hold_microusd=hold_microusd, may_be_cut=is_here, of_many=is_line
         )
         if settlement is None:
             self._release_room(held)
@@ -495,7 +492,7 @@ class Checkout:
         return messages.over_cap(
             over,
             resets_at=self._resets_at(over),
-            is_doubted=self.run_ledger.has_absurd_bill(),
+            is_doubted=bool(self.run_ledger.reader.overbilled(**ABSURD)),
             caretaker=self.caretaker,
         )
 
@@ -521,11 +518,14 @@ class Checkout:
 
     def billed_refusals(self, request: PictureRequest) -> list[Purchase]:
         """Return what runs before were billed for refusing a picture, and nobody has decided."""
-        return self.run_ledger.billed_refusals(self.keys_of(request))
+        keys = self.keys_of(request)
+        found = self.run_ledger.reader.billed_for_nothing_since(keys, 0)
+        return [one for one in found if one.is_billed_refusal and keys.take_of(one.new) is not None]
 
     def made_with_others(self, request: PictureRequest) -> Purchase | None:
         """Return the picture of a scene with whatever references, where its own are not shown."""
-        return self.run_ledger.made_with_others(self.keys_of(replace(request, shown=())))
+        bare = self.keys_of(replace(request, shown=()))
+        return next(iter(self.run_ledger.reader.with_base(bare.base_keys)), None)
 
     def overrun(self) -> Failure | None:
         """Return the failure of a bill above its hold, while there is a cap: no more is held."""

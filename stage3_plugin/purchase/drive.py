@@ -25,6 +25,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -33,7 +34,8 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 import anyio
 
 from stage3_plugin.domain.attempt import AttemptResult
-from stage3_plugin.domain.batch import BatchEnded
+from stage3_plugin.domain.batch import BatchEnded, BatchMaking
+from stage3_plugin.domain.events import warn_of
 from stage3_plugin.domain.exchange import (
     Asked,
     Fetch,
@@ -46,18 +48,18 @@ from stage3_plugin.domain.exchange import (
     Unclear,
     Unsaid,
 )
-from stage3_plugin.domain.job import Accepted, BeingMade
+from stage3_plugin.domain.job import Accepted, BeingMade, Job
 from stage3_plugin.domain.money import FREE, UNKNOWN, Charge, cost_of_answer
 from stage3_plugin.domain.profile import Listing
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.errors import JobRefused, ProviderBroken, SettingsRefused, StorageFailed
 from stage3_plugin.files.descriptors import is_lack
-from stage3_plugin.policy.polling import first_wait_s
+from stage3_plugin.policy.polling import FIRST_WAIT_S, GiveUp, follows, without_asking
+from stage3_plugin.policy.waiting import STRANGE_TIMES, batch_wait_s
 from stage3_plugin.providers.base import BatchLane, Provider
 from stage3_plugin.purchase.asking import Asking, NotAsked, moment_of, sought
 from stage3_plugin.purchase.ingest import Answer, Ingest, not_taken_in
 from stage3_plugin.purchase.maker import Jobs
-from stage3_plugin.purchase.polling import NotTheLast, is_of_the_key, stands_after
 from stage3_plugin.purchase.run_ledger import RunLedger
 from stage3_plugin.runtime import interrupt
 from stage3_plugin.storage.spool import polls
@@ -72,6 +74,15 @@ ALL = Decimal(1)
 _STEPS = 3
 """How far the job is, what came of it, and the provider's record of that: asked without a wait."""
 
+_SHOWN = 40
+"""Characters of a job's name that people see."""
+OTHER_KEY = (
+    "key, headers or address of the settings are not those that it was begun with, and another "
+    "account does not have it: set them again"
+)
+
+NotTheLast: TypeAlias = Poll | BatchMaking | Unsaid | Gone | Unclear | NotAsked
+"""What says that a job goes on, or says nothing."""
 Last: TypeAlias = Verdict | Fetch | BatchEnded
 """What is said by the answer that ends a job."""
 Heard: TypeAlias = BeingMade | BatchEnded | AttemptResult
@@ -226,7 +237,7 @@ class Drive(ABC):
             return not_taken_in(refusal, folder)
         if job is None:  # somebody has decided about all of it: that is looked at next
             return replace(_AWAITED, stays_open=True)
-        return being_made(BeingMade(job=job, again_s=first_wait_s()))
+        return being_made(BeingMade(job=job, again_s=FIRST_WAIT_S))
 
     async def after_the_answer(
         self,
@@ -474,6 +485,99 @@ def _without_answer(exchange: Exchange) -> AttemptResult:
         interrupted=exchange.interrupted,
         storage=exchange.storage,
     )
+
+
+# How a job stands after an answer that is not its last --------------------------------------------
+
+
+def is_of_the_key(said: object) -> bool:
+    """Return whether it was the key for which nothing was said."""
+    return isinstance(said, Unsaid) and said.stops_run
+
+
+def stands_after(said: NotTheLast, before: BeingMade, asking: Asking) -> BeingMade | AttemptResult:
+    """Return how a job stands after an answer that is not its last, or what has come of it.
+
+    The first answer in a row that is not understood is warned of, once a run.
+    """
+    job = before.job
+    if isinstance(said, Gone) and job.new.account != asking.client.account:
+        said = Unsaid(message=f"{said.message}; {OTHER_KEY}")
+    if interrupt.current().triggered:  # an answer that was cut short says nothing
+        return BeingMade(job=job, asked=before.asked, lines=before.lines)
+    if isinstance(said, Unclear) and not before.strange:
+        who = job.provider
+        warn_of(
+            f"{who} says what is not known here: {said.message}; nothing is given up, it is asked "
+            f"for again, more slowly, as long as {who} keeps it: see whether a newer release knows "
+            "it"
+        )
+    return _standing(said, before, now=asking.now())
+
+
+def _standing(said: NotTheLast, before: BeingMade, *, now: datetime) -> BeingMade | AttemptResult:
+    step = said.said if isinstance(said, NotAsked) else said
+    goes_on = isinstance(step, Poll | BatchMaking)
+    job = before.job.still_made(now) if goes_on else before.job
+    assert job.accepted is not None, "only an accepted job is asked for"
+    assert job.expires_at is not None, "an accepted job is kept until some time"
+    asked, is_batch = before.asked + 1, job.new.lane == "batch"
+    left_s = (job.expires_at - now).total_seconds()
+    following: float | GiveUp | None
+    if isinstance(said, NotAsked) and said.is_for_good:
+        following = without_asking(left_s)
+    else:
+        # No run waits for a batch for minutes, and who stays for it asks on. Nor do two looks call
+        # it lost, however far apart: how much time is between them is known by the ledger alone.
+        following = follows(
+            Poll(url=job.accepted.poll_url, after_s=step.hint_s)
+            if isinstance(step, BatchMaking)
+            else step,
+            asked=asked,
+            was_gone=before.is_gone and not is_batch,
+            strange=0 if is_batch else before.strange,
+            left_s=left_s,
+        )
+    if isinstance(following, GiveUp):
+        return lost_job(job, following.why)
+    is_paced = is_batch and following is not None
+    made = BeingMade(
+        job=job,
+        asked=asked,
+        again_s=_batch_wait_s(step, asked) if is_paced else following,
+        lines=(isinstance(step, BatchMaking) and step.lines) or before.lines,
+    )
+    if isinstance(step, Poll):
+        return replace(made, next_url=step.url, next_of=step.of)
+    if isinstance(step, BatchMaking):
+        return made
+    return replace(
+        made,
+        problem=step.message,
+        is_gone=isinstance(step, Gone),
+        gone_at=step.said_at if isinstance(step, Gone) else None,
+        strange=before.strange + isinstance(step, Unclear),
+        stops_run=is_of_the_key(step),
+    )
+
+
+def _batch_wait_s(step: object, asked: int) -> float:
+    """Return the wait before a batch is asked for again: they are made within a day."""
+    if isinstance(step, BatchMaking | Unsaid):
+        return batch_wait_s(asked, hint_s=step.hint_s)
+    return batch_wait_s(asked) * (STRANGE_TIMES if isinstance(step, Unclear) else 1)
+
+
+def lost_job(job: Job, why: str) -> AttemptResult:
+    """Return what came of a job that nobody can be asked for any more."""
+    assert job.accepted is not None, "a job that is lost was accepted"
+    verdict = Verdict(
+        kind=VerdictKind.UNKNOWN,
+        message=f"job {job.accepted.job_id[:_SHOWN]}: {why}; it may have been billed",
+        may_be_billed=True,
+        should_retry=False,
+    )
+    return AttemptResult(verdict=verdict, cost=UNKNOWN)
 
 
 async def slept(wait_s: float) -> bool:

@@ -8,7 +8,8 @@ been told of it: what its result came to, and what a refusal is about; the row h
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final, get_args
 
@@ -76,59 +77,23 @@ class Endings:
         """
         attempt_id, is_line = purchase.new.attempt_id, purchase.new.line is not None
         hold_microusd = purchase.new.hold_microusd
-        settlement = settlement_of(attempted, may_be_cut=False, hold_microusd=hold_microusd)
+        settlement = settlement_of(attempted, hold_microusd=hold_microusd)
         if settlement is None or (settlement.state is purchase.state and not is_line):
             self.stuck[attempt_id] = attempted
             return
         self.stuck.pop(attempt_id, None)
         if purchase.state in OPEN:
             settlement = without_doubt(attempted, settlement)
-        untold = self._hear(purchase, settlement, attempted)
-        after = None
-        try:
-            after = await self.settle(purchase, settlement, untold=untold)
-        finally:
-            if after is None or after.state is not settlement.state:
-                self.came.pop(attempt_id, None)
-
-    async def settle(
-        self, purchase: Purchase, settlement: Settlement, *, untold: str | None = None
-    ) -> Purchase | None:
-        """Settle a purchase, unless that was done since it was read; return it as it stands.
-
-        Args:
-            purchase: As it was read.
-            settlement: How it has ended.
-            untold: What is noted of it with that, until a scene has been told of it.
-
-        Raises:
-            StorageFailed: It could not be recorded.
-        """
-        attempt_id = purchase.new.attempt_id
-
-        def settle(ledger: Ledger) -> Purchase | None:
-            found = ledger.purchase(attempt_id)
-            if found is None or found.state is not purchase.state:
-                return None
-            (after,) = ledger.settle(attempt_id, settlement, now=self._session.now())
-            if untold is not None:
-                ledger.note_untold(after, untold)
-            return after
-
-        try:
-            after = await self._session.commit(settle)
-        except IllegalTransition:
-            after = None
-        if after is None:
-            found = self._session.reader.purchase(attempt_id)
-            is_late = found is not None and found.state is not State.PAID
-            if settlement.picture is not None and is_late:
-                await self._pictures.note_late(attempt_id, settlement.picture)
-            return found
-        self.note(after)
-        if after.state in NOTHING_TO_SHOW:
-            await self._pictures.remove_answer(attempt_id)
-        return after
+        with suppress(IllegalTransition):
+            of = {purchase.state}
+            if await self._settle([purchase], attempt_id, settlement, of=of, heard=attempted):
+                return
+        found = self._session.reader.purchase(attempt_id)
+        if found is not None and found.state is settlement.state:  # another had the same evidence
+            self._hear(purchase, settlement, attempted)
+        is_late = found is not None and found.state is not State.PAID
+        if settlement.picture is not None and is_late:
+            await self._pictures.note_late(attempt_id, settlement.picture)
 
     async def settle_job(
         self,
@@ -151,24 +116,33 @@ class Endings:
         Raises:
             StorageFailed: It could not be recorded.
         """
-        if purchase.new.line is None:
-            if purchase.state in of:
-                await self.settle(purchase, settlement)
-            return
-        token, untold = name_of(purchase), dict[str, str]()
-        lines = {
-            one.new.line: one
-            for one in self._session.reader.lines_of(token)
-            if one.new.line is not None and one.new.line not in but and one.state in of
-        }
-        for line in lines.values():
+        name, lines = name_of(purchase), [purchase]
+        if purchase.new.line is not None:
+            lines = [one for one in self._session.reader.lines_of(name) if one.new.line not in but]
+        lines = [one for one in lines if one.state in of]
+        if lines:
+            await self._settle(lines, name, settlement, of=of, heard=heard)
+
+    async def _settle(
+        self,
+        lines: Sequence[Purchase],
+        name: str,
+        settlement: Settlement,
+        *,
+        of: Collection[State],
+        heard: AttemptResult | None,
+    ) -> list[Purchase]:
+        """Settle purchases that are all of one name, but for what has gone on since it was read."""
+        untold: dict[str, str] = {}
+        for line in lines:
             word = heard and self._hear(line, settlement, heard)
             if word:
                 untold[line.new.attempt_id] = word
+        numbers = {one.new.line for one in lines if one.new.line is not None}
         now = self._session.now
 
         def settle(ledger: Ledger) -> list[Purchase]:
-            after = ledger.settle(token, settlement, of=of, lines=set(lines), now=now())
+            after = ledger.settle(name, settlement, of=of, lines=numbers or None, now=now())
             for one in after:
                 if one.new.attempt_id in untold:
                     ledger.note_untold(one, untold[one.new.attempt_id])
@@ -176,14 +150,15 @@ class Endings:
 
         settled: list[Purchase] = []
         try:
-            settled = await self._session.commit(settle) if lines else []
+            settled = await self._session.commit(settle)
         finally:
-            for attempt_id in {one.new.attempt_id for one in lines.values()} - {
-                one.new.attempt_id for one in settled
-            }:
+            for attempt_id in _ids(lines) - _ids(settled):
                 self.came.pop(attempt_id, None)
         for one in settled:
             self.note(one)
+        if name in _ids(settled) and settlement.state in NOTHING_TO_SHOW:
+            await self._pictures.remove_answer(name)
+        return settled
 
     # What a scene has to hear --------------------------------------------------------------------
 
@@ -238,6 +213,10 @@ class Endings:
             return None
         self.came[attempt_id] = attempted
         return word_of(attempted.verdict)
+
+
+def _ids(purchases: Iterable[Purchase]) -> set[str]:
+    return {one.new.attempt_id for one in purchases}
 
 
 def left_open(attempt_id: str, error: Exception) -> None:

@@ -10,6 +10,7 @@ may have one.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -28,11 +29,11 @@ from stage3_plugin.domain.states import State
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.ledger.session import Session
-from stage3_plugin.policy.settlement import settlement_of_create
+from stage3_plugin.policy.settlement import settlement_of
 from stage3_plugin.purchase.batching import Batching
 from stage3_plugin.purchase.endings import Endings, left_open
 from stage3_plugin.purchase.known import Known, Turns
-from stage3_plugin.purchase.result_files import ReadingStopped, ReadLine, ReadLines, Results
+from stage3_plugin.purchase.result_files import Reading, ReadLine, Results
 from stage3_plugin.runtime import trace
 from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.storage.spool import batch_files
@@ -161,29 +162,31 @@ class LineResults:
         self._facts = await self._read_facts()
         self._has_all = results.are_whole or results.is_over
         self._handed_on, self._waiting, self._strange = set(), [], []
+        reading = self.batching.files.reading(self._folder, ended, results)
         problem: Exception | None = None
-        read: ReadLines | None = None
         async with anyio.create_task_group() as tasks:
-            take = partial(self._hand_on, tasks)
             try:
-                read = await self.turns.take(
-                    partial(self.batching.files.read, self._folder, ended, results, take)
-                )
-            except (_Halted, ReadingStopped):
-                pass
+                await self.turns.take(partial(self._read, reading, tasks))
             except Exception as error:  # noqa: BLE001 - raised again, and not as a group of one
                 problem = error
         if problem is not None:
             raise problem
-        self._tell_strange(0 if read is None else read.passed)
-        lacking = None if read is None else read.lacking
+        self._tell_strange(reading.passed)
+        lacking = reading.lacking
         for line in self._waiting if lacking is not None else ():  # all is here, as it shows
             await self.turns.take(partial(self._take, line))
         return lacking
 
+    async def _read(self, reading: Reading, tasks: TaskGroup) -> None:
+        async with aclosing(reading.lines()) as lines:
+            async for line in lines:
+                if self.turns.is_halted:
+                    return
+                await self._hand_on(tasks, line)
+
     async def _settle_lacking(self, line: Purchase, lacking: AttemptResult) -> None:
         """Settle all lines that whole results lack, in one commit."""
-        settlement = settlement_of_create(lacking)
+        settlement = settlement_of(lacking, of_many=True)
         if settlement is not None:
             is_unknown = settlement.state is State.UNKNOWN
             await self.endings.settle_job(
@@ -196,8 +199,6 @@ class LineResults:
 
     async def _hand_on(self, tasks: TaskGroup, came: ReadLine) -> None:
         """Give a line that was read to its purchase, and take it in, beside others if it can be."""
-        if self.turns.is_halted:
-            raise _Halted
         number = line_of(self.token, came.key)
         line = None if number is None else self._lines.get(number)
         if number is None or line is None:
@@ -279,7 +280,3 @@ class LineResults:
         if (keys or more) and self.known.says_first(BatchStrangeLines.name):
             count, shown = len(keys) + more, tuple(key[:80] for key in keys[:SHOWN_KEYS])
             trace.event(BatchStrangeLines(batch=self.token, count=count, keys=shown))
-
-
-class _Halted(Exception):
-    """The run ends: what was not read is read by a later one."""

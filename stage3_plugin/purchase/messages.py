@@ -20,6 +20,7 @@ from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.route import Route
 from stage3_plugin.domain.states import State
 from stage3_plugin.errors import PictureLost, StorageFailed
+from stage3_plugin.policy.plan import Sum
 from stage3_plugin.policy.pricing import is_absurd
 
 SHOWN_JOB = 40
@@ -30,9 +31,9 @@ SHORT_ID = 8
 Caretaker: TypeAlias = Callable[[str], str]
 """Returns the command line of a ``stage3`` command for this ledger."""
 
-STOPPED = Failure(code="not_tried", message="the run was stopped", retryable=True)
-
 _MOST_ADDRESSES = 5
+
+STOPPED = Failure(code="not_tried", message="the run was stopped", retryable=True)
 
 _WHERE: dict[CapName, str] = {
     "budget_usd": "in this run are",
@@ -504,26 +505,18 @@ def absurd_bill(purchase: Purchase, caretaker: Caretaker) -> str:
     )
 
 
-def bought_again(
-    route: Route,
-    *,
-    count: int,
-    paid_microusd: int,
-    again_microusd: int | None,
-    addresses: Sequence[str],
-) -> str:
+def bought_again(route: Route, again: Sum, paid_microusd: int, addresses: Collection[str]) -> str:
     """Say what was paid for at other addresses and is bought again, and how to prevent that.
 
     Args:
         route: Where it is bought again.
-        count: So many pictures.
-        paid_microusd: What was paid for them.
-        again_microusd: The most they cost again, if that is known.
-        addresses: Where they were paid for.
+        again: What that can cost.
+        paid_microusd: What was paid for it.
+        addresses: Where it was paid for.
     """
-    one = count == 1
-    price = "an unknown price" if again_microusd is None else f"up to ${usd_text(again_microusd)}"
-    shown = addresses[:_MOST_ADDRESSES]
+    count, high_microusd, one = again.pictures, again.high_microusd, again.pictures == 1
+    price = "an unknown price" if high_microusd is None else f"up to ${usd_text(high_microusd)}"
+    shown = [*addresses][:_MOST_ADDRESSES]
     others = [address for address in shown if address != route.address]
     same = _same_endpoint(route, others)
     return (

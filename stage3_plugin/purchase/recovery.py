@@ -52,12 +52,12 @@ from stage3_plugin.domain.states import OPEN, UNSETTLED, State
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.ledger.owners import MARGIN_S
 from stage3_plugin.ledger.session import Session
-from stage3_plugin.policy.polling import GiveUp, without_asking
+from stage3_plugin.policy.polling import without_asking
 from stage3_plugin.policy.reuse import after_its_owner
-from stage3_plugin.policy.settlement import settlement_of_create
+from stage3_plugin.policy.settlement import settlement_of
 from stage3_plugin.purchase.batching import Batching
 from stage3_plugin.purchase.conversation import Conversation
-from stage3_plugin.purchase.drive import Drive
+from stage3_plugin.purchase.drive import Drive, lost_job
 from stage3_plugin.purchase.endings import NOTHING_TO_SHOW, Endings, left_open
 from stage3_plugin.purchase.known import Known, Turns
 from stage3_plugin.purchase.line_results import AT_ITS_PROVIDER, LineResults
@@ -69,7 +69,6 @@ from stage3_plugin.purchase.lost import (
     name_of,
     was_accepted,
 )
-from stage3_plugin.purchase.polling import lost as lost_job
 from stage3_plugin.purchase.run_ledger import RunLedger
 from stage3_plugin.runtime import trace
 from stage3_plugin.runtime.due_items import HANDS, DueItems
@@ -547,7 +546,7 @@ class Recovery:
             self._in_work.pop(purchase.new.attempt_id, None)
             await self._endings.end(purchase, attempted)
             return
-        settlement = settlement_of_create(attempted)
+        settlement = settlement_of(attempted, of_many=True)
         if settlement is not None:
             await self._endings.settle_job(purchase, settlement, of=of)
 
@@ -557,7 +556,7 @@ class Recovery:
         if job.expires_at is None:
             return
         unasked = without_asking((job.expires_at - self._session.now()).total_seconds())
-        if isinstance(unasked, GiveUp):
+        if unasked is not None:
             lost = Settlement(state=State.UNKNOWN, why=unasked.why)
             await self._endings.settle_job(purchase, lost, of={State.ACCEPTED})
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -33,7 +33,6 @@ from stage3_plugin.purchase.asking import Asking
 from stage3_plugin.purchase.ingest import FileSink
 from stage3_plugin.runtime import interrupt
 from stage3_plugin.storage.inflating import inflate_file
-from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.storage.spool import batch_files
 from stage3_plugin.storage.spool.covering import cover
 from stage3_plugin.storage.spool.receipt import is_complete
@@ -109,7 +108,7 @@ class ReadLine:
 
     Attributes:
         key: What it calls itself; ``domain.batch.line_of`` says whose it is.
-        folder: Where it lies; removed when the call that it was handed to returns, unless claimed.
+        folder: Where it lies; removed when the next one is read, unless claimed.
         has_picture: It has pictures, or the addresses of some.
     """
 
@@ -118,26 +117,6 @@ class ReadLine:
     has_picture: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadLines:
-    """What the result files hold, all in all.
-
-    Attributes:
-        passed: Short lines that do not name the batch, which were only counted: some were handed
-            on before.
-        lacking: What is true of every line that was not handed on: that it never ran, or that it
-            may have been billed. ``None`` where that shows later, since a file is not here whole.
-    """
-
-    passed: int = 0
-    lacking: AttemptResult | None = None
-
-
-class ReadingStopped(Exception):
-    """The run ends while result files are read: they stay, and are read by a later one."""
-
-
-Take: TypeAlias = Callable[[ReadLine], Awaitable[None]]
 _How: TypeAlias = Literal["whole", "unframed", "cut"]
 _Standing: TypeAlias = Literal["whole", "in doubt", "lacking", "not here"]
 """What is here says all; something that nobody knows; less than the provider counts; it is not all
@@ -237,102 +216,15 @@ class ResultFiles:
 
     # Line by line --------------------------------------------------------------------------------
 
-    async def read(
-        self, folder: Path, ended: BatchEnded, results: Results, take: Take
-    ) -> ReadLines:
-        """Read the files line by line with flat memory, and hand on one line for each key.
-
-        Those with a picture come as they stand in the files, those without after all of them, and
-        only if nothing more is to come.
+    def reading(self, folder: Path, ended: BatchEnded, results: Results) -> Reading:
+        """Return what reads the files of a batch once, line by line.
 
         Args:
             folder: Of the batch.
             ended: What has ended it.
             results: Its files.
-            take: Claims a line, or leaves it; what it raises is passed on.
-
-        Raises:
-            StorageFailed: The disk did not take a line, or did not give one.
         """
-        into = folder / f"lines-{secrets.token_hex(8)}"
-        reading = _Reading(folder.name, take, self._pictures)
-        try:
-            await self._pictures.blocking(partial(self._make, into))
-            how: list[_How] = [await self._read(file, into, reading) for file in results.files]
-            standing = await self._standing(folder, ended, results, how, reading)
-            if standing not in _MORE_COMES or results.is_over:
-                await reading.hand_on_the_rest()
-        finally:
-            with anyio.CancelScope(shield=True):
-                await self._pictures.blocking(partial(shutil.rmtree, into, ignore_errors=True))
-        lacking = _lacking(ended, standing, is_over=results.is_over)
-        return ReadLines(passed=reading.passed, lacking=lacking)
-
-    async def _standing(
-        self,
-        folder: Path,
-        ended: BatchEnded,
-        results: Results,
-        how: Sequence[_How],
-        reading: _Reading,
-    ) -> _Standing:
-        """Return what the files say that were read; those with too little in them come again."""
-        standing = _standing(ended, how, ran=reading.ran, odd=reading.odd)
-        if standing != "lacking" or results.is_over:
-            return standing
-        files = [file.path for file in results.files]
-        asked = await self._pictures.blocking(partial(batch_files.ask_anew, folder, files))
-        return "in doubt" if asked > MOST_ANEW else standing
-
-    def _make(self, into: Path) -> None:
-        self._pictures.spool.state_dir.make(into, below=into.parent)
-
-    async def _read(self, file: ResultFile, into: Path, reading: _Reading) -> _How:
-        """Read one file; return whether what lacks in it says something.
-
-        It does not where the file was cut, or is none of a batch at all, such as a page of a proxy:
-        such a one is removed, and comes again.
-        """
-        blocking = self._pictures.blocking
-        good, odd = reading.good, reading.odd
-        opened = await blocking(
-            partial(
-                OpenResultFile,
-                file.path,
-                is_whole=file.is_whole,
-                into=into,
-                most_bytes=self._asking.most_bytes,
-                masked=self._asking.masked,
-                token=into.parent.name,
-            )
-        )
-        with opened:
-            while (line := await blocking(opened.next_line)) is not None:
-                if interrupt.current().triggered:
-                    raise ReadingStopped
-                if isinstance(line, PassedBy):
-                    reading.passed += line.lines
-                    continue
-                await reading.take(line, await self._said(line))
-        is_strange = reading.good == good and reading.odd > odd
-        if is_strange:
-            reading.odd = odd
-        if is_strange or not file.is_whole:
-            await blocking(partial(remove, file.path))
-        if is_strange:
-            return "cut"
-        return "whole" if file.is_whole else "unframed" if file.is_unframed else "cut"
-
-    async def _said(self, line: SpooledLine) -> LineSaid | None:
-        """Return what a line says; ``None`` if nobody here understands it.
-
-        Raises:
-            StorageFailed: The disk did not give it.
-        """
-        if line.problem:
-            return None
-        said = await self._asking.understood(line.folder, self._lane.said)
-        return None if isinstance(said, Unclear) else said
+        return Reading(self._lane, self._asking, folder, ended, results)
 
     async def claim(self, line: ReadLine, to: Path) -> None:
         """Make a line the answer of its purchase: from now on it lies in that one's folder.
@@ -380,65 +272,135 @@ def _not_whole(exchange: Exchange, status: int | None) -> Results:
     )
 
 
-class _Reading:
-    """One line for each key, those with a picture first.
+class Reading:
+    """One walk through the result files of a batch, with flat memory: one line for each key.
 
-    Those without wait on the disk until all were read: a file may have a key twice. Of two that say
-    different things the one is taken by which more may have been billed.
+    Those with a picture come as they stand in the files. Those without wait on the disk until all
+    were read, and come only if nothing more is to come: a file may have a key twice. Of two that
+    say different things the one is taken by which more may have been billed.
+
+    Attributes:
+        passed: Short lines that do not name the batch, which were only counted: some have come
+            before.
+        lacking: Once all has come, what is true of every line that did not: that it never ran, or
+            that it may have been billed. ``None`` where that shows later, since a file is not here
+            whole, or where the interrupt has cut it short: the files stay, for a later run.
     """
 
-    def __init__(self, token: str, take: Take, pictures: Pictures) -> None:
-        self._token = token
-        self._take = take
-        self._pictures = pictures
+    def __init__(
+        self, lane: BatchLane, asking: Asking, folder: Path, ended: BatchEnded, results: Results
+    ) -> None:
+        self.passed = 0
+        self.lacking: AttemptResult | None = None
+        self._lane = lane
+        self._asking = asking
+        self._blocking = asking.pictures.blocking
+        self._folder = folder
+        self._into = folder / f"lines-{secrets.token_hex(8)}"
+        self._ended = ended
+        self._results = results
         self._later: dict[str, ReadLine] = {}
         self._weights: dict[str, int] = {}
         self._ran: set[int] = set()
-        self.good = self.odd = self.passed = 0
+        self._good = self._odd = 0
 
-    @property
-    def ran(self) -> int:
-        """Return how many lines of this batch ran."""
-        return len(self._ran)
+    async def lines(self) -> AsyncGenerator[ReadLine]:
+        """Yield the lines.
 
-    async def take(self, line: SpooledLine, said: LineSaid | None) -> None:
-        """Take the next line."""
-        if said is None or said.key is None:
-            self.odd += 1
+        Raises:
+            StorageFailed: The disk did not take a line, or did not give one.
+        """
+        ended, results, how, passed = self._ended, self._results, list[_How](), 0
+        make = self._asking.pictures.spool.state_dir.make
+        try:
+            await self._blocking(partial(make, self._into, below=self._folder))
+            for file in results.files:
+                good, odd = self._good, self._odd
+                with await self._blocking(partial(self._opened, file)) as opened:
+                    while (next_one := await self._blocking(opened.next_line)) is not None:
+                        if interrupt.current().triggered:
+                            return
+                        if isinstance(next_one, PassedBy):
+                            passed += next_one.lines
+                            continue
+                        line = await self._weighed(next_one)
+                        if line is not None:
+                            yield line
+                            await self._remove(line.folder)
+                how.append(await self._read_to_its_end(file, good, odd))
+            standing = await self._standing(how)
+            is_over = results.is_over
+            for line in self._later.values() if is_over or standing not in _MORE_COMES else ():
+                yield line
+                await self._remove(line.folder)
+            self.passed, self.lacking = passed, _lacking(ended, standing, is_over=is_over)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._blocking(partial(shutil.rmtree, self._into, ignore_errors=True))
+
+    def _opened(self, file: ResultFile) -> OpenResultFile:
+        return OpenResultFile(
+            file.path,
+            is_whole=file.is_whole,
+            into=self._into,
+            most_bytes=self._asking.most_bytes,
+            masked=self._asking.masked,
+            token=self._folder.name,
+        )
+
+    async def _read_to_its_end(self, file: ResultFile, good: int, odd: int) -> _How:
+        """Return whether what lacks in a file says something.
+
+        It does not where the file was cut, or is none of a batch at all, such as a page of a proxy:
+        such a one is removed, and comes again.
+        """
+        is_strange = self._good == good and self._odd > odd
+        if is_strange:
+            self._odd = odd
+        if is_strange or not file.is_whole:
+            await self._blocking(partial(remove, file.path))
+        if is_strange:
+            return "cut"
+        return "whole" if file.is_whole else "unframed" if file.is_unframed else "cut"
+
+    async def _standing(self, how: Sequence[_How]) -> _Standing:
+        """Return what the files say that were read; those with too little in them come again."""
+        standing = _standing(self._ended, how, ran=len(self._ran), odd=self._odd)
+        if standing != "lacking" or self._results.is_over:
+            return standing
+        files = [file.path for file in self._results.files]
+        asked = await self._blocking(partial(batch_files.ask_anew, self._folder, files))
+        return "in doubt" if asked > MOST_ANEW else standing
+
+    async def _weighed(self, line: SpooledLine) -> ReadLine | None:
+        """Return a line that has a picture; one that has none waits, and a lighter one goes."""
+        said: LineSaid | Unclear | None = None
+        if not line.problem:
+            said = await self._asking.understood(line.folder, self._lane.said)
+        if not isinstance(said, LineSaid) or said.key is None:
+            self._odd += 1
             await self._remove(line.folder)
-            return
-        self.good += 1
-        number = line_of(self._token, said.key)
+            return None
+        self._good += 1
+        key, weight = said.key, _weight(said)
+        number = line_of(self._folder.name, key)
         if number is not None and not said.never_ran:
             self._ran.add(number)
-        read = ReadLine(
-            key=said.key,
-            folder=line.folder,
-            has_picture=_has_picture(said),
-        )
-        if _weight(said) <= self._weights.get(read.key, -1):
+        if weight <= self._weights.get(key, -1):
             await self._remove(line.folder)
-            return
-        self._weights[read.key] = _weight(said)
-        lighter = self._later.pop(read.key, None)
+            return None
+        self._weights[key] = weight
+        lighter = self._later.pop(key, None)
         if lighter is not None:
             await self._remove(lighter.folder)
+        read = ReadLine(key=key, folder=line.folder, has_picture=_has_picture(said))
         if read.has_picture:
-            await self._hand_on(read)
-        else:
-            self._later[read.key] = read
-
-    async def hand_on_the_rest(self) -> None:
-        """Hand on the lines without a picture: no other one has their keys."""
-        for line in self._later.values():
-            await self._hand_on(line)
-
-    async def _hand_on(self, line: ReadLine) -> None:
-        await self._take(line)
-        await self._remove(line.folder)
+            return read
+        self._later[key] = read
+        return None
 
     async def _remove(self, folder: Path) -> None:
-        await self._pictures.blocking(partial(remove_line, folder))
+        await self._blocking(partial(remove_line, folder))
 
 
 def _has_picture(said: LineSaid) -> bool:

@@ -26,10 +26,10 @@ from stage3_plugin.domain.states import State
 from stage3_plugin.errors import LedgerFailed, LedgerInDoubt
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.session import Session
-from stage3_plugin.policy.pricing import ABSURD, is_absurd
+from stage3_plugin.policy.pricing import is_absurd
 from stage3_plugin.policy.reuse import OnUnknown, Reuse
 from stage3_plugin.purchase import messages
-from stage3_plugin.purchase.wanted_takes import LiveTake, Part, live_takes, needed, standing
+from stage3_plugin.purchase.takes import LiveTake, Part, live_takes, needed, standing
 
 WITHDRAWING_S = 5.0
 """For so long a run that ends waits for a ledger that took a hold and did not say so."""
@@ -113,19 +113,11 @@ class RunLedger:
         """
         return part.among(live_takes(self._session.reader, keys, wanted=part.wanted))
 
-    def made_with_others(self, bare: Keys) -> Purchase | None:
-        """Return the newest picture of a wish with whatever references, or with none."""
-        return next(iter(self._session.reader.with_base(bare.base_keys)), None)
-
     def age_s(self, held: Held) -> float:
         """Return the seconds since a hold by the wall clock; 0 where it is set back."""
         if held.held_at is None:
             return 0.0
         return max(0.0, (self._session.now() - held.held_at).total_seconds())
-
-    def home_of(self, purchase: Purchase) -> str | None:
-        """Return the home of a purchase's run; ``None`` if it is this one."""
-        return self._session.homes.other(purchase.new.run_id)
 
     def purchase(self, attempt_id: str) -> Purchase | None:
         """Return a purchase of any run as it stands now."""
@@ -323,11 +315,6 @@ class RunLedger:
         lost = None if but is None else but.new.attempt_id
         return part.reserve({one.number for one in live if one.purchase.new.attempt_id != lost})
 
-    def billed_refusals(self, keys: Keys) -> list[Purchase]:
-        """Return what was ever billed for refusing a picture, and by nobody decided."""
-        found = self._session.reader.billed_for_nothing_since(keys, 0)
-        return [one for one in found if one.is_billed_refusal and keys.take_of(one.new) is not None]
-
     async def settle(
         self, name: str, settlement: Settlement, *, of: Collection[State] | None = None
     ) -> list[Purchase]:
@@ -414,10 +401,6 @@ class RunLedger:
     def resets_at(self, day: date) -> datetime:
         """Return when a day that is counted now ends, in UTC; the ledger's may be after today."""
         return self._session.calendar.resets_at(day).astimezone(UTC)
-
-    def has_absurd_bill(self) -> bool:
-        """Return whether the ledger has an absurd bill that no person has confirmed."""
-        return bool(self._session.reader.overbilled(**ABSURD))
 
     def notify(self) -> None:
         """Wake the claims that wait for a purchase to be settled, to look again."""

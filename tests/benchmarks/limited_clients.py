@@ -30,13 +30,8 @@ from stage3_plugin.domain.job import Accepted
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.engine.dispatch import Dispatcher
-from stage3_plugin.policy.capacity import (
-    AdaptiveLimiter,
-    Limiter,
-    LimiterState,
-    Permission,
-    Permit,
-)
+from stage3_plugin.policy.capacity.adaptive import AdaptiveLimiter
+from stage3_plugin.policy.capacity.limiter import Limiter, LimiterState, Permission, Permit
 from stage3_plugin.policy.retry import Again, History, decide
 from stage3_plugin.providers.openai_images import OpenAIImages
 from stage3_plugin.settings import Settings

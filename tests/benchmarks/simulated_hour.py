@@ -15,7 +15,7 @@ import statistics
 from functools import partial
 from typing import Any
 
-from stage3_plugin.policy.capacity import AdaptiveLimiter
+from stage3_plugin.policy.capacity.adaptive import AdaptiveLimiter
 from stage3_plugin.policy.capacity.rate_limit import rate_limit_of
 from tests.benchmarks.simulation import Case, DeafLimiter, KnowingLimiter, World
 from tests.fakes.limits import AtOnce, Bucket, ByChance, FixedWindow, NoLimit

@@ -17,7 +17,8 @@ from functools import partial
 from itertools import product
 from typing import Any
 
-from stage3_plugin.policy.capacity import AdaptiveLimiter, Limiter
+from stage3_plugin.policy.capacity.adaptive import AdaptiveLimiter
+from stage3_plugin.policy.capacity.limiter import Limiter
 from tests.benchmarks.simulation import Case, DeafLimiter, KnowingLimiter, World
 from tests.fakes.limits import AtOnce, Bucket, ByChance, FixedWindow, NoLimit, Together
 

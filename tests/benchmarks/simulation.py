@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal, TypeAlias
 
-from stage3_plugin.policy.capacity import Limiter, Permission, Permit
+from stage3_plugin.policy.capacity.limiter import Limiter, Permission, Permit
 from tests.fakes.limits import Limit, TurnedAway, judge
 
 HOUR_S = 3600.0

@@ -30,7 +30,7 @@ from stage3_plugin.ledger.engine import Cursor
 from stage3_plugin.ledger.schema import IS_LIVE
 from stage3_plugin.purchase import recovery, run_ledger
 from stage3_plugin.purchase.run_ledger import InTheWay, Line, RunLedger
-from stage3_plugin.purchase.wanted_takes import LiveTake, live_takes
+from stage3_plugin.purchase.takes import LiveTake, live_takes
 from stage3_plugin.storage.inspect import inspect_file
 from stage3_plugin.storage.pictures import Pictures
 from tests.killing.failpoints import Failpoint, do_at

@@ -327,7 +327,7 @@ NOT_PLANNED = {
     *("httpx", "httpcore", "structlog", "rich", "filelock", "PIL", "resvg_py", "trio"),
     *("host_stub.run.pipeline", "host_stub.events.stream", "stage3_plugin.transport.client"),
     *("stage3_plugin.purchase.conversation", "stage3_plugin.purchase.drive"),
-    *("stage3_plugin.purchase.polling", "stage3_plugin.storage.spool.writing"),
+    "stage3_plugin.storage.spool.writing",
     *("stage3_plugin.purchase.checkout", "stage3_plugin.purchase.recovery"),
     *("stage3_plugin.engine.run", "stage3_plugin.engine.scene", "stage3_plugin.engine.reporter"),
     *("stage3_plugin.policy.capacity", "stage3_plugin.policy.retry"),

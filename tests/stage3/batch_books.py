@@ -7,8 +7,8 @@ the spool as real answers do, so that a run which dies at any step leaves what a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -34,7 +34,7 @@ from stage3_plugin.ledger.session import Session
 from stage3_plugin.purchase.batching import Batching
 from stage3_plugin.purchase.conversation import Conversation
 from stage3_plugin.purchase.recovery import Recovery
-from stage3_plugin.purchase.result_files import ReadLine, ReadLines, ResultFile, Results
+from stage3_plugin.purchase.result_files import ReadLine, ResultFile, Results
 from stage3_plugin.purchase.run_ledger import RunLedger
 from stage3_plugin.runtime import trace
 from stage3_plugin.runtime.trace import Event
@@ -170,14 +170,7 @@ class BatchBooks:
             again_s=60.0,
         )
 
-    async def read(
-        self,
-        token: str,
-        ended: BatchEnded,
-        results: Results,
-        take: Callable[[ReadLine], Awaitable[None]],
-    ) -> ReadLines:
-        assert ended.files
+    async def read(self, token: str, results: Results) -> AsyncGenerator[ReadLine]:
         self.asked["read"] += 1
         is_whole = results.are_whole
         cut = len(self.lines) if is_whole else int(results.problem.rsplit(" ", 1)[1])
@@ -188,8 +181,7 @@ class BatchBooks:
         for key, kind in sorted(by_key.items(), key=lambda one: one[1] != "picture"):
             folder = self.spool / token / f"line-{key}"
             write_answer(folder, kind)
-            await take(ReadLine(key=key, folder=folder, has_picture=kind in {"picture", "full"}))
-        return ReadLines(lacking=self.lacking if is_whole or self.tells else None)
+            yield ReadLine(key=key, folder=folder, has_picture=kind in {"picture", "full"})
 
     async def claim(self, line: ReadLine, attempt_id: str) -> None:
         self.asked["claim"] += 1
@@ -338,14 +330,20 @@ class _ByToken(Batching):
     async def here(self, folder: Path, ended: BatchEnded, job: Job, *, lines: int) -> Results:
         return await self._books[folder.name].results(folder.name, ended, job, lines=lines)
 
-    async def read(
-        self,
-        folder: Path,
-        ended: BatchEnded,
-        results: Results,
-        take: Callable[[ReadLine], Awaitable[None]],
-    ) -> ReadLines:
-        return await self._books[folder.name].read(folder.name, ended, results, take)
+    def reading(self, folder: Path, ended: BatchEnded, results: Results) -> Any:
+        assert ended.files
+        books = self._books[folder.name]
+        reading = SimpleNamespace(passed=0, lacking=None)
+
+        async def lines() -> AsyncGenerator[ReadLine]:
+            async with aclosing(books.read(folder.name, results)) as read:
+                async for line in read:
+                    yield line
+            if results.are_whole or books.tells:
+                reading.lacking = books.lacking
+
+        reading.lines = lines
+        return reading
 
     async def claim(self, line: ReadLine, to: Path) -> None:
         await self._one.claim(line, to.name)

@@ -26,7 +26,7 @@ from stage3_plugin.policy.reuse import OnUnknown
 from stage3_plugin.purchase.checkout import Checkout, NotNow
 from stage3_plugin.purchase.recovery import Recovery
 from stage3_plugin.purchase.run_ledger import Line, RunLedger
-from stage3_plugin.purchase.wanted_takes import Part
+from stage3_plugin.purchase.takes import Part
 from tests.fakes.inline_commit import InlineCommit
 from tests.stage3.buying import NoClaim
 from tests.stage3.ledger.databases import place_in

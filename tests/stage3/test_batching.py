@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -33,8 +33,8 @@ from stage3_plugin.purchase.conversation import Conversation
 from stage3_plugin.purchase.maker import Jobs
 from stage3_plugin.purchase.result_files import (
     MOST_ANEW,
+    Reading,
     ReadLine,
-    ReadLines,
     ResultFile,
     Results,
 )
@@ -158,7 +158,7 @@ class Desk:
         return await self.read(ended, results)
 
     async def read(self, ended: BatchEnded, results: Results) -> TakenIn:
-        taken = TakenIn(results=results)
+        taken = TakenIn(self.batching.files.reading(self.folder(), ended, results), results)
 
         async def take(line: ReadLine) -> None:
             number = line_of(TOKEN, line.key)
@@ -168,23 +168,31 @@ class Desk:
             await self.claim(line, f"line-{number}")
             taken.lines[number] = await self.batching.resume_line(f"line-{number}")
 
-        taken.read = await self.batching.files.read(self.folder(), ended, results, take)
+        await handed_on(taken.reading, take)
         return taken
+
+
+async def handed_on(reading: Reading, take: Callable[[ReadLine], Awaitable[None]]) -> Reading:
+    """Take what results have, line by line."""
+    async with aclosing(reading.lines()) as lines:
+        async for line in lines:
+            await take(line)
+    return reading
 
 
 @dataclass
 class TakenIn:
     """What came of a batch."""
 
+    reading: Reading
     results: Results
     lines: dict[int, AttemptResult] = field(default_factory=dict[int, AttemptResult])
     foreign: list[str] = field(default_factory=list[str])
-    read: ReadLines = field(default_factory=ReadLines)
 
     @property
     def lacking(self) -> str:
         """Return what is true of the lines that are not there."""
-        lacking = self.read.lacking
+        lacking = self.reading.lacking
         if lacking is None:
             return "asked again"
         return "in doubt" if lacking.verdict.may_be_billed else "never ran"
@@ -413,7 +421,7 @@ async def test_a_file_without_end_is_not_taken_until_the_disk_is_full(tmp_path: 
 
         assert results.problem == "its results came in part: the answer is longer than 196608 bytes"
         assert (first.pictured, first.lacking) == ([0, 1], "asked again")
-        assert first.read.passed > 0
+        assert first.reading.passed > 0
         assert (second.pictured, second.lacking) == ([0, 1], "never ran")
 
 
@@ -488,7 +496,7 @@ async def test_of_two_words_for_a_line_the_one_counts_that_may_have_been_billed(
                 heard.append((await desk.batching.resume_line("0" * 32)).verdict.kind)
 
             results = Results(files=(ResultFile(path=file, is_whole=True),))
-            await desk.batching.files.read(desk.folder(), ended, results, take)
+            await handed_on(desk.batching.files.reading(desk.folder(), ended, results), take)
 
     assert heard == [VerdictKind.NO_PICTURE]
 
@@ -516,10 +524,10 @@ async def test_an_error_in_a_file_that_lacks_lines_is_not_believed_before_the_re
                 heard.append(line.key)
 
             results = Results(files=(ResultFile(path=file, is_whole=True),))
-            read = await desk.batching.files.read(desk.folder(), ended, results, take)
+            read = await handed_on(desk.batching.files.reading(desk.folder(), ended, results), take)
             over = replace(results, is_over=True)
             file.write_text(f"{json.dumps(_of_a_line(400, error))}\n", encoding="utf-8")
-            last = await desk.batching.files.read(desk.folder(), ended, over, take)
+            last = await handed_on(desk.batching.files.reading(desk.folder(), ended, over), take)
 
     assert read.lacking is None
     assert last.lacking is not None
@@ -558,11 +566,11 @@ async def test_a_whole_answer_of_a_purchase_stays_unless_only_another_has_a_pict
                 lines.append(line)
                 await desk.claim(line, line.key)
 
-            await desk.batching.files.read(desk.folder(), ended, results, take)
+            await handed_on(desk.batching.files.reading(desk.folder(), ended, results), take)
             pictured, refused = lines
             await desk.claim(replace(pictured, folder=desk.folder(pictured.key)), refused.key)
             first = await desk.batching.resume_line(refused.key)
-            await desk.batching.files.read(desk.folder(), ended, results, take)
+            await handed_on(desk.batching.files.reading(desk.folder(), ended, results), take)
             second = await desk.batching.resume_line(refused.key)
 
         assert (pictured.has_picture, refused.has_picture) == (True, False)

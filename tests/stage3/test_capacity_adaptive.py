@@ -11,15 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stage3_plugin.domain.events import CapacityChanged
-from stage3_plugin.policy.capacity import (
-    AdaptiveLimiter,
-    Permission,
-    Permit,
-    Spacing,
-)
+from stage3_plugin.policy.capacity.adaptive import AdaptiveLimiter
 from stage3_plugin.policy.capacity.departures import (
     LONGEST_WAIT_S,
 )
+from stage3_plugin.policy.capacity.limiter import Permission, Permit
+from stage3_plugin.policy.capacity.rate_limit import RateLimit
 from tests.benchmarks.simulated_runs import (
     LONGEST_RECOVERY_S,
     MOST_LOST_TO_A_JUMP_S,
@@ -205,7 +202,7 @@ def test_whatever_is_told_in_whatever_order_the_limiter_never_stays_shut(
     With nothing in flight the limiter names a moment no further off than the longest wait there is.
     """
     longest_hint_s = 50.0
-    rate_limit = Spacing(1.5) if is_paced else None
+    rate_limit = RateLimit(1, 1.5) if is_paced else None
     limiter = AdaptiveLimiter(
         ceiling, draw=middle, longest_hint_s=longest_hint_s, rate_limit=rate_limit
     )

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stage3_plugin.engine.dispatch import LEAST_MOST_WAITING, MOST_WAITING, Dispatcher
-from stage3_plugin.policy.capacity import Limiter
+from stage3_plugin.policy.capacity.limiter import Limiter
 
 
 def in_virtual_time(main: Callable[[], Awaitable[None]]) -> None:

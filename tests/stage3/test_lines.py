@@ -26,7 +26,7 @@ from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.policy.reuse import Reuse
 from stage3_plugin.purchase.checkout import Denied, Stands
 from stage3_plugin.purchase.run_ledger import Line
-from stage3_plugin.purchase.wanted_takes import Part, WantedTakes
+from stage3_plugin.purchase.takes import Part
 from tests.fakes.inline_commit import InlineCommit
 from tests.laws import tried
 from tests.stage3.ledger.samples import NOW, SETTLEMENTS, accepted, paid
@@ -101,11 +101,12 @@ async def test_a_line_that_was_written_as_another_take_is_written_again(
     shop: LineShop, other: LineShop
 ) -> None:
     """Its number was bought by another run meanwhile: what it is now is said instead."""
-    takes = WantedTakes(2)
-    first = await shop.line(request("s1"), Part(takes, 1))
+    part = Part()
+    (other_part,) = part.more(2)
+    first = await shop.line(request("s1"), part)
     (held,) = await other.hold("s1")
     await other.bring(held, paid(HOLD))
-    there = await shop.checkout.look(request("s1"), Part(takes, 2))
+    there = await shop.checkout.look(request("s1"), other_part)
 
     assert _means(there) is Reuse.REUSE
     (as_it_is,) = (await shop.in_the_way([first])).values()
@@ -146,10 +147,10 @@ async def test_of_more_takes_than_are_wanted_none_is_sent_once_more(
     tmp_path: Path, state: State
 ) -> None:
     """Two went out and one is wanted by now: the other counts for it, whatever the setting says."""
-    takes = WantedTakes(wanted=2)
-    for number in (1, 2):
+    part = Part()
+    for number, one in enumerate((part, *part.more(2)), start=1):
         first = LineShop(tmp_path, now=NOW + timedelta(minutes=number))
-        line = await first.line(request("s1"), Part(takes, number))
+        line = await first.line(request("s1"), one)
         held = await first.checkout.hold([line], a_batch())
         assert isinstance(held, list)
         if number == 2 and state is State.ACCEPTED:
@@ -170,16 +171,16 @@ async def test_of_more_takes_than_are_wanted_none_is_sent_once_more(
 async def test_each_of_several_takes_in_doubt_is_sent_once_more(tmp_path: Path) -> None:
     """One after the other, and none is kept by the others."""
     first = LineShop(tmp_path)
-    takes = WantedTakes(wanted=2)
-    for number in (1, 2):
-        line = await first.line(request("s1"), Part(takes, number))
+    part = Part()
+    for one in (part, *part.more(2)):
+        line = await first.line(request("s1"), one)
         held = await first.checkout.hold([line], a_batch())
         assert isinstance(held, list)
         await first.bring(held[0], SETTLEMENTS[State.UNKNOWN])
     shop = LineShop(tmp_path, "run-2", on_unknown="resend", commit_with=_Limited)
-    takes = WantedTakes(wanted=2)
-    for number in (1, 2):
-        claimed = await shop.checkout.claim(request("s1"), Part(takes, number))
+    part = Part()
+    for one in (part, *part.more(2)):
+        claimed = await shop.checkout.claim(request("s1"), one)
         assert isinstance(claimed, Held)
 
     assert shop.states() == [State.WROTE_OFF] * 2 + [State.SENDING] * 2

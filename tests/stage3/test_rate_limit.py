@@ -9,15 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stage3_plugin.policy.capacity import (
-    Limiter,
-    Permit,
-    RateLimit,
-    Spacing,
-    Window,
-    rate_limit_of,
-)
-from stage3_plugin.policy.capacity.limiter import NEVER
+from stage3_plugin.policy.capacity.limiter import NEVER, Limiter, Permit
+from stage3_plugin.policy.capacity.rate_limit import RateLimit, rate_limit_of
 
 WINDOW_S = 10.0
 
@@ -45,13 +38,13 @@ def most_in_a_window(left: Sequence[float], window_s: float) -> int:
 @given(ready=moments, most=st.integers(1, 6))
 def test_no_window_lets_more_leave_than_it_may(ready: list[int], most: int) -> None:
     """Wherever the window is laid over the departures, however the scenes came."""
-    assert most_in_a_window(departures(ready, Window(most, WINDOW_S)), WINDOW_S) <= most
+    assert most_in_a_window(departures(ready, RateLimit(most, WINDOW_S)), WINDOW_S) <= most
 
 
 @given(ready=moments, most=st.integers(1, 6))
 def test_nothing_leaves_a_window_later_than_needed(ready: list[int], most: int) -> None:
     """A scene that waited leaves at the moment at which one second less would be one too many."""
-    left = departures(ready, Window(most, WINDOW_S))
+    left = departures(ready, RateLimit(most, WINDOW_S))
 
     for number, (at, when) in enumerate(zip(ready, left, strict=True)):
         if when > max(at, left[number - 1] if number else 0):
@@ -63,7 +56,7 @@ def test_paced_departures_are_never_closer_and_no_farther_apart_than_asked(
     ready: list[int], interval_s: int
 ) -> None:
     """Each leaves at the latest of: when it is ready, and one interval after the last."""
-    left = departures(ready, Spacing(interval_s))
+    left = departures(ready, RateLimit(1, interval_s))
 
     for at, (before, when) in zip(ready[1:], itertools.pairwise(left), strict=True):
         assert when == max(at, before + interval_s)
@@ -81,7 +74,7 @@ def test_those_that_prepare_together_do_not_pass_together(
 
     Being let through and being sent are apart, since the ledger is asked in between.
     """
-    rate_limit = Window(most, WINDOW_S) if pacing == "window" else Spacing(WINDOW_S / most)
+    rate_limit = RateLimit(most, WINDOW_S) if pacing == "window" else RateLimit(1, WINDOW_S / most)
     limiter = Limiter(100, rate_limit=rate_limit)
     inside: list[Permit] = []
     left: list[float] = []
@@ -104,7 +97,7 @@ def test_those_that_prepare_together_do_not_pass_together(
         assert all(b - a >= WINDOW_S / most for a, b in itertools.pairwise(left))
 
 
-@pytest.mark.parametrize("rate_limit", [Window(2, WINDOW_S), Spacing(WINDOW_S)])
+@pytest.mark.parametrize("rate_limit", [RateLimit(2, WINDOW_S), RateLimit(1, WINDOW_S)])
 def test_what_was_let_through_and_never_sent_uses_up_nothing(rate_limit: RateLimit) -> None:
     """A thousand scenes whose picture is already there pass in no time."""
     limiter = Limiter(4, rate_limit=rate_limit)
@@ -117,10 +110,9 @@ def test_what_was_let_through_and_never_sent_uses_up_nothing(rate_limit: RateLim
     assert limiter.state(0).sent == 0
 
 
-@pytest.mark.parametrize("rate_limit", [Window(1, WINDOW_S), Spacing(WINDOW_S)])
-def test_while_one_prepares_the_next_is_told_when_to_ask_again(rate_limit: RateLimit) -> None:
+def test_while_one_prepares_the_next_is_told_when_to_ask_again() -> None:
     """Nobody knows when it will leave; the moment named is the earliest, and never passed by."""
-    limiter = Limiter(4, rate_limit=rate_limit)
+    limiter = Limiter(4, rate_limit=RateLimit(1, WINDOW_S))
     permit = limiter.enter()
     first = limiter.may_send(1, 1)
     permit.sent(3)
@@ -143,7 +135,7 @@ def test_the_settings_name_the_kind_of_pace(pacing: str, expected: list[float]) 
     assert rate_limit_of(None, "window") is None
 
 
-@pytest.mark.parametrize("rate_limit", [Window(2, WINDOW_S), Spacing(WINDOW_S)])
+@pytest.mark.parametrize("rate_limit", [RateLimit(2, WINDOW_S), RateLimit(1, WINDOW_S)])
 def test_a_clock_that_is_set_back_makes_nobody_wait_longer_than_the_pace(
     rate_limit: RateLimit,
 ) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from stage3_plugin.domain.purchase import NewPurchase, Purchase
 from stage3_plugin.domain.states import LIVE, UNSETTLED, State
-from stage3_plugin.purchase.wanted_takes import needed
+from stage3_plugin.purchase.takes import needed
 from tests.stage3.ledger.samples import DAY, NOW, new_purchase
 
 OURS, THEIRS = "a key of our ladder", "a key of another model"

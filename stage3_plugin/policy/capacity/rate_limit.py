@@ -1,4 +1,4 @@
-"""Limits per minute that are known beforehand: when the next request may leave.
+"""A limit per minute that is known beforehand: when the next request may leave.
 
 Apart from the limiters because it counts departures and not requests in flight: it goes with any
 limiter. A scene that was let through and has not sent yet is counted as leaving now, which is the
@@ -8,35 +8,18 @@ earliest it can; so several that prepare at once never pass together what one at
 from __future__ import annotations
 
 from collections import deque
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, TypeAlias
 
 Pacing: TypeAlias = Literal["window", "paced"]
 
 MINUTE_S = 60.0
 
 
-class RateLimit(Protocol):
-    """A known rate limit: says when one more request may leave, and counts every one that did."""
-
-    def next_at(self, now: float, unsent: int) -> float:
-        """Return the earliest moment one more may leave; at ``now`` or before means at once.
-
-        Args:
-            now: Seconds.
-            unsent: How many were let through and have not left yet.
-        """
-        ...
-
-    def sent(self, now: float) -> None:
-        """Take note that a request left."""
-        ...
-
-
-class Window:
+class RateLimit:
     """An exact sliding log: never more than ``most`` in any ``window_s`` seconds, and no later.
 
     The window is open at one end: the request after ``most`` leaves exactly ``window_s`` seconds
-    after the first of them.
+    after the first of them. With one in a short window departures are spaced evenly.
     """
 
     def __init__(self, most: int, window_s: float = MINUTE_S) -> None:
@@ -47,9 +30,14 @@ class Window:
         self._left: deque[float] = deque(maxlen=most)
 
     def next_at(self, now: float, unsent: int) -> float:
-        """Return the moment the request ``most`` places before this one leaves the window."""
+        """Return the earliest moment one more may leave; at ``now`` or before means at once.
+
+        Args:
+            now: Seconds.
+            unsent: How many were let through and have not left yet.
+        """
         if unsent >= self._most:
-            return now + self._window_s
+            return now + self._window_s * (unsent // self._most)
         before = self._most - unsent
         if len(self._left) < before:
             return float("-inf")
@@ -62,35 +50,14 @@ class Window:
         self._left.append(now)
 
 
-class Spacing:
-    """Even spacing: at least ``interval_s`` seconds between two departures.
-
-    For providers whose bucket holds only a few requests, where a window's burst would be turned
-    away although the minute's sum is right.
-    """
-
-    def __init__(self, interval_s: float) -> None:
-        if not interval_s > 0:
-            raise ValueError("an interval is longer than nothing")
-        self._interval_s = interval_s
-        self._last = float("-inf")
-
-    def next_at(self, now: float, unsent: int) -> float:
-        """Return the moment the last departure is long enough ago."""
-        if unsent:
-            return now + unsent * self._interval_s
-        self._last = min(self._last, now)  # as above: the clock may have been set back
-        return self._last + self._interval_s
-
-    def sent(self, now: float) -> None:
-        """Take note that a request left."""
-        self._last = now
-
-
 def rate_limit_of(requests_per_minute: int | None, pacing: Pacing) -> RateLimit | None:
-    """Return the rate limit for known requests per minute; ``None`` where none is known."""
+    """Return the rate limit for known requests per minute; ``None`` where none is known.
+
+    For providers whose bucket holds only a few requests they are ``paced``: a window's burst would
+    be turned away although the minute's sum is right.
+    """
     if requests_per_minute is None:
         return None
     if pacing == "window":
-        return Window(requests_per_minute)
-    return Spacing(MINUTE_S / requests_per_minute)
+        return RateLimit(requests_per_minute)
+    return RateLimit(1, MINUTE_S / requests_per_minute)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Coroutine, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -39,7 +39,7 @@ from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.session import Session
 from stage3_plugin.policy.reuse import OnUnknown, Reuse
 from stage3_plugin.purchase.run_ledger import Line, RunLedger
-from stage3_plugin.purchase.wanted_takes import LiveTake, Part, WantedTakes
+from stage3_plugin.purchase.takes import LiveTake, Part
 from tests.fakes.inline_commit import InlineCommit
 from tests.laws import tried
 from tests.stage3.buying import NoClaim
@@ -101,7 +101,7 @@ class Run:
     ladder: tuple[int, ...]
     ledger: Ledger
     buys: RunLedger
-    takes: dict[str, WantedTakes] = field(default_factory=dict[str, WantedTakes])
+    takes: dict[str, Part] = field(default_factory=dict[str, Part])
 
 
 @cache
@@ -220,8 +220,11 @@ class ProtocolMachine(RuleBasedStateMachine):
     def part(self, run: Run, scene: str, wanted: int, take: int) -> Part:
         """Return one take of a scene in a run: what it wants of it, it says once."""
         wanted = max(wanted, self.said.get(scene, 1))
-        takes = run.takes.setdefault(scene, WantedTakes(wanted))
-        return Part(takes, 1 + take % takes.wanted)
+        if scene not in run.takes:
+            run.takes[scene] = Part()
+            run.takes[scene].more(wanted)
+        first = run.takes[scene]
+        return replace(first, number=1 + take % first.wanted)
 
     @rule(n=which, scene=st.sampled_from(SCENES), step=st.integers(0, 1), wanted=st.integers(1, 3),
           take=which)  # fmt: skip
