@@ -123,9 +123,7 @@ class Ledger(Database):
         too_much = counters.hold(self._execute, scopes, new.hold_microusd, limits)
         if too_much is not None:
             return OverCap(
-                cap=too_much.cap,
-                limit_microusd=too_much.limit_microusd,
-                committed_microusd=too_much.committed_microusd,
+                **too_much._asdict(),
                 needed_microusd=new.hold_microusd,
                 open_here=self.open_of(new.run_id) + self.being_made_of(new.run_id),
                 day=date.fromisoformat(today),
@@ -134,7 +132,7 @@ class Ledger(Database):
             self._execute(sql.NOTE, ("last_day", today))
         at = moment(now)
         self._execute(sql.INSERT, begun(new, day=today, at=at, job=self._join(new, at))[:BEGUN])
-        if self._untold(new.subject_key):  # its wish is bought again
+        if self.untold(new.subject_key):  # its wish is bought again
             self._write_untold(new.subject_key, {})
         return Held(
             attempt_id=new.attempt_id,
@@ -270,13 +268,13 @@ class Ledger(Database):
             word: That, without spaces.
         """
         self._inside()
-        noted = self._untold(line.new.subject_key)
+        noted = self.untold(line.new.subject_key)
         self._write_untold(line.new.subject_key, {**noted, line.new.attempt_id: word})
 
     def tell(self, line: Purchase) -> None:
         """Note that a scene was told what came of a line; said again, it changes nothing."""
         self._inside()
-        noted = self._untold(line.new.subject_key)
+        noted = self.untold(line.new.subject_key)
         if noted.pop(line.new.attempt_id, None) is not None:
             self._write_untold(line.new.subject_key, noted)
 
@@ -503,7 +501,8 @@ class Ledger(Database):
 
     def untold(self, subject_key: str) -> dict[str, str]:
         """Return what came of lines that no scene was told of, by purchase, for a subject."""
-        return self._untold(subject_key)
+        noted = (one.partition("=") for one in (self._known(UNTOLD + subject_key) or "").split())
+        return {attempt_id: word for attempt_id, _, word in noted}
 
     def lost(self) -> list[Purchase]:
         """Return what is of unknown outcome and can be asked for: its job's name is not known."""
@@ -692,28 +691,25 @@ class Ledger(Database):
     def problems(self) -> list[str]:
         """Check the file, the counters and every row; return each problem in one line."""
         with self.engine.one_moment():  # or a run that goes on would be taken for damage
-            return self._problems()
-
-    def _problems(self) -> list[str]:
-        found = [f"the database is damaged: {line}" for line in self.damage()]
-        if found:
-            return found  # what is read from it now proves nothing
-        found += self.engine.dangling()
-        found += counters.disagreements(self._execute)
-        found += [
-            f"purchase {attempt_id} is not in the state that its last event tells"
-            for (attempt_id,) in self._execute(sql.UNWRITTEN)
-        ]
-        found += [
-            f"purchase {attempt_id} does not cost what its last correction tells"
-            for (attempt_id,) in self._execute(sql.UNCORRECTED)
-        ]
-        for row in self._every():
-            try:
-                self._read(row)
-            except LedgerFailed as error:
-                found.append(error.problem)
-        return found
+            found = [f"the database is damaged: {line}" for line in self.damage()]
+            if found:
+                return found  # what is read from it now proves nothing
+            found += self.engine.dangling()
+            found += counters.disagreements(self._execute)
+            found += [
+                f"purchase {attempt_id} is not in the state that its last event tells"
+                for (attempt_id,) in self._execute(sql.UNWRITTEN)
+            ]
+            found += [
+                f"purchase {attempt_id} does not cost what its last correction tells"
+                for (attempt_id,) in self._execute(sql.UNCORRECTED)
+            ]
+            for row in self._every():
+                try:
+                    self._read(row)
+                except LedgerFailed as error:
+                    found.append(error.problem)
+            return found
 
     def _every(self) -> Iterator[PurchaseRow]:
         """Return all rows, read a page at a time: a server's driver would keep all at once."""
@@ -850,10 +846,6 @@ class Ledger(Database):
     def _known(self, name: str) -> str | None:
         row = self._execute(sql.META, (name,)).fetchone()
         return None if row is None else str(row[0])
-
-    def _untold(self, subject_key: str) -> dict[str, str]:
-        noted = (one.partition("=") for one in (self._known(UNTOLD + subject_key) or "").split())
-        return {attempt_id: word for attempt_id, _, word in noted}
 
     def _write_untold(self, subject_key: str, noted: Mapping[str, str]) -> None:
         words = " ".join(f"{attempt_id}={word}" for attempt_id, word in noted.items())

@@ -33,7 +33,7 @@ from psycopg.sql import SQL, Identifier
 from psycopg.types.numeric import Int8Dumper
 
 from stage3_plugin.errors import LedgerFailed, LedgerForked, LedgerInDoubt, SettingsRefused
-from stage3_plugin.ledger.postgres.fitness import not_connected
+from stage3_plugin.ledger.postgres import fitness
 from stage3_plugin.ledger.postgres.patience import Patience
 from stage3_plugin.ledger.postgres.translation import RUN_AGAIN, ledger_failed
 from stage3_plugin.runtime.database_url import DatabaseUrl
@@ -131,7 +131,7 @@ class PostgresEngine:
         try:
             connection = self.another()
         except psycopg.Error as error:
-            raise not_connected(self.url, self.project, error) from error
+            raise fitness.not_connected(self.url, self.project, error) from error
         try:
             self._watch = Patience(connection.fileno(), self.answers_within_s, self.shown)
         except BaseException:
@@ -147,9 +147,9 @@ class PostgresEngine:
                 for home in self._homes:
                     self._show(home)
         except psycopg.Error as error:
-            waited_s = self.answers_within_s if self._watch.is_over else None
+            failed = self._failed(error)
             self._drop()
-            raise ledger_failed(self.url, self.shown, error, waited_s=waited_s) from error
+            raise failed from error
         except BaseException:
             self._drop()
             raise
@@ -176,8 +176,7 @@ class PostgresEngine:
             with self._watch:
                 yield self.connection
         except psycopg.Error as error:
-            waited_s = self.answers_within_s if self._watch.is_over else None
-            raise ledger_failed(self.url, self.shown, error, waited_s=waited_s) from error
+            raise self._failed(error) from error
 
     def another(self) -> Connection:
         """Open a session of the same kind, on which nothing is set.
@@ -221,17 +220,7 @@ class PostgresEngine:
         )
         if connection.info.server_version >= _CAN_END_THE_IDLE:
             connection.execute(b"SET idle_session_timeout TO 0")  # a picture takes longer
-        durable = connection.execute(
-            b"SELECT set_config('synchronous_commit', CASE current_setting('synchronous_commit') "
-            b"WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, false)"
-        ).fetchone()
-        if durable not in {("on",), ("remote_apply",)}:
-            raise LedgerFailed(
-                self.shown,
-                "synchronous_commit cannot be set: a commit would not be durable",
-                number=EINVAL,
-                hint="name the server itself, and nothing between that changes what is set",
-            )
+        fitness.make_durable(connection, self.shown)
 
     def _ready(self) -> Connection:
         """Return the connection; a new one, if it was lost and nothing is under way.
@@ -398,8 +387,9 @@ class PostgresEngine:
 
     def translated(self, error: Exception) -> LedgerFailed | None:
         """Say in our words what an error of the driver means."""
-        if not isinstance(error, psycopg.Error):
-            return None
+        return self._failed(error) if isinstance(error, psycopg.Error) else None
+
+    def _failed(self, error: psycopg.Error) -> LedgerFailed:
         waited_s = self.answers_within_s if self._watch.is_over else None
         return ledger_failed(self.url, self.shown, error, waited_s=waited_s)
 

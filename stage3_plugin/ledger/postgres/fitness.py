@@ -142,8 +142,7 @@ def not_connected(url: DatabaseUrl, project: str, error: Exception) -> LedgerFai
 _LOOK: Final = """
 SELECT pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on',
   current_setting('server_encoding'), current_setting('fsync'),
-  current_setting('session_replication_role'), current_setting('synchronous_commit'),
-  clock_timestamp()
+  current_setting('session_replication_role'), clock_timestamp()
 """
 
 
@@ -180,13 +179,12 @@ def check(
             hint="use a newer server",
         )
     connection.execute("SET default_transaction_isolation = 'read committed'")
-    if connection.execute("SHOW synchronous_commit").fetchone() != ("remote_apply",):
-        connection.execute("SET synchronous_commit = on")
+    make_durable(connection, place)
     check_own(connection, url, project, another=another)
     before = now()
     row = connection.execute(_LOOK).fetchone()
     assert row is not None
-    is_read_only, encoding, fsync, replication, commit, theirs = row
+    is_read_only, encoding, fsync, replication, theirs = row
     if is_read_only:
         raise LedgerFailed(
             place,
@@ -206,13 +204,6 @@ def check(
             "its rules are switched off for this role (session_replication_role)",
             hint="ALTER ROLE … RESET session_replication_role",
         )
-    if commit not in {"on", "remote_apply"}:
-        raise LedgerFailed(
-            place,
-            f"what it reports as written is not on a disk yet (synchronous_commit = {commit}), and "
-            "that cannot be changed from here",
-            hint="a ledger needs synchronous_commit = on; take out what keeps it from that",
-        )
     _check_clock(place, before, theirs, now())
     if fsync == "on":
         return ()
@@ -221,6 +212,24 @@ def check(
         "takes back what it has reported as written, and what is taken back may be paid twice"
     )
     return (warning,)
+
+
+def make_durable(connection: Connection, place: str) -> None:
+    """Have what a session reports as written be on a disk, whatever its role is set to.
+
+    Raises:
+        LedgerFailed: That cannot be set.
+    """
+    if connection.execute("SHOW synchronous_commit").fetchone() != ("remote_apply",):
+        connection.execute("SET synchronous_commit = on")
+    (commit,) = connection.execute("SHOW synchronous_commit").fetchone() or ("",)
+    if commit not in {"on", "remote_apply"}:
+        raise LedgerFailed(
+            place,
+            f"what it reports as written is not on a disk yet (synchronous_commit = {commit}), and "
+            "that cannot be changed from here",
+            hint="a ledger needs synchronous_commit = on; take out what keeps it from that",
+        )
 
 
 def check_own(
