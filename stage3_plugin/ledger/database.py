@@ -13,15 +13,20 @@ from functools import wraps
 from inspect import isfunction
 from pathlib import Path
 from types import TracebackType
-from typing import Concatenate, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, Self, TypeAlias, TypeVar
 
 from stage3_plugin.errors import LedgerFailed
 from stage3_plugin.ledger import sqlite
-from stage3_plugin.ledger.engine import Engine, Execute, RuleBroken
+from stage3_plugin.ledger.engine import Execute, RuleBroken
+
+if TYPE_CHECKING:
+    from stage3_plugin.ledger.postgres.engine import PostgresEngine
 
 D = TypeVar("D", bound="Database")
 P = ParamSpec("P")
 T = TypeVar("T")
+Engine: TypeAlias = "sqlite.SqliteEngine | PostgresEngine"
+"""One connection to a database, used by one thread at a time."""
 
 
 def translated(

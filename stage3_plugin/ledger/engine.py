@@ -1,18 +1,13 @@
-"""What the ledger needs of a database, whichever keeps it: SQLite's file, or a server.
+"""How the ledger asks a database, whichever keeps it: SQLite's file, or a server.
 
-Apart from both, so that what is written (the book) and that it is written wholly or not at all
-(:mod:`stage3_plugin.ledger.database`) know neither of them. Statements are written once, in words
-that every engine takes, with ``?`` for their values.
+Apart from both, so that what asks knows neither of them. Statements are written once, in words that
+both take, with ``?`` for their values.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
-
-if TYPE_CHECKING:
-    from stage3_plugin.ledger.postgres.engine import PostgresEngine
-    from stage3_plugin.ledger.sqlite import SqliteEngine
+from typing import Any, Protocol, TypeAlias
 
 
 class Cursor(Protocol):
@@ -40,7 +35,3 @@ Execute: TypeAlias = Callable[..., Cursor]
 
 class RuleBroken(Exception):
     """Something of ours cannot be, whatever the database says: nothing of it may stay."""
-
-
-Engine: TypeAlias = "SqliteEngine | PostgresEngine"
-"""One connection to a database, used by one thread at a time."""
