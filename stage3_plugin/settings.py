@@ -265,9 +265,68 @@ def who_makes(provider: str) -> type[PictureMaker] | None:
 
 
 class _OfARoute(BaseModel):
-    """What every route is held to, the first one and those behind it."""
+    """What every route says of itself and is held to, the first one and those behind it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    provider: str
+    api: Literal["images", "chat"] = Field(
+        default="images",
+        description="OpenRouter only: its image endpoint, or chat completions, which some models "
+        "still need.",
+    )
+    base_url: str | None = Field(
+        examples=["http://localhost:8080/v1"],
+        default=None,
+        description="Where the API lives, if not at the provider's public address; with "
+        "`openai`, any compatible server, for example `http://localhost:8080/v1`.",
+    )
+    endpoint: Annotated[Endpoint | None, BeforeValidator(_named)] = Field(
+        examples=["studio", {"name": "studio", "was": ["http://old:4000/v1"]}],
+        default=None,
+        description='Your name for what answers at `base_url`: `"NAME"`, or `{ name = "NAME", '
+        "was = [addresses] }`. What was bought is then found again when the address changes, also "
+        "what was bought at the addresses that it had.",
+    )
+    model: str | None = Field(
+        examples=["gpt-image-2"],
+        default=None,
+        description="The provider's name of the model. Needed by every provider but `previz` and "
+        "`local`, where it is the name of the class unless it is set; without a class, a folder of "
+        "weights for diffusers.",
+    )
+    like: str | None = Field(
+        examples=["gpt-image-2.6-flare"],
+        default=None,
+        description="For a `model` that is newer than the shipped table: a known one of the same "
+        "provider that it is like. Sizes, formats, qualities, references and how it is asked are "
+        "that one's, never its price; it is for a scene's own model, too, where that is not known.",
+    )
+    api_key: SecretStr | None = Field(
+        examples=[{"env": "OPENAI_API_KEY"}],
+        default=None,
+        description='The key, best written as `{ env = "NAME" }`, `{ file = "PATH" }` or '
+        '`{ command = ["PROGRAM", "WORD"] }`.',
+    )
+    headers: dict[str, SecretStr] = Field(
+        examples=[{"x-portkey-provider": "openai"}],
+        default_factory=dict[str, SecretStr],
+        description="Further headers of every paid request, for gateways: "
+        '`{ x-portkey-provider = "openai", x-token = { env = "NAME" } }`. Their values are kept '
+        "like the key, and go to the API alone.",
+    )
+    picture_hosts: tuple[str, ...] = Field(
+        examples=[["cdn.example.com"]],
+        default=(),
+        description="Further hosts that pictures may be fetched from, where answers name an "
+        "address: `cdn.example.com`, or `.example.com` for every host below it. Always over https, "
+        "and at private addresses only where `base_url` is at one, too.",
+    )
+    listing_is_whole: YesOrNo = Field(
+        default=False,
+        description="What answers at `base_url` lists every job of yours, as its vendor does: what "
+        "it does not list is believed never to have arrived, and is bought anew.",
+    )
 
     @field_validator("size", check_fields=False)
     @classmethod
@@ -347,52 +406,13 @@ class FallbackRoute(_OfARoute):
     """One more place where a picture is bought, if the one before it has refused it.
 
     What is said of one place alone (its address, key, model, prices and limits) is never taken over
-    from another; what says how pictures are to be is, where nothing is said.
+    from another; what says how pictures are to be is, where nothing is said. A scene's own model is
+    for the first route alone.
     """
 
     provider: str = Field(
         min_length=1, description="Who makes the pictures; like the setting, but no renderer."
     )
-    api: Literal["images", "chat"] = Field(
-        default="images", description="As the setting; `images` where nothing is said."
-    )
-    base_url: str | None = Field(
-        examples=["http://localhost:8080/v1"],
-        default=None,
-        description="Where its API lives, if not at the provider's public address.",
-    )
-    endpoint: Annotated[Endpoint | None, BeforeValidator(_named)] = Field(
-        examples=["studio"],
-        default=None,
-        description="Your name for what answers at its `base_url`; as the setting.",
-    )
-    model: str | None = Field(
-        examples=["gpt-image-2"],
-        default=None,
-        description="The provider's name of the model. A scene's own `model` is for the first "
-        "route alone.",
-    )
-    like: str | None = Field(
-        examples=["gpt-image-2.6-flare"],
-        default=None,
-        description="A known model of its provider that its `model` is like; as the setting.",
-    )
-    api_key: SecretStr | None = Field(
-        examples=[{"env": "OPENAI_API_KEY"}],
-        default=None,
-        description="Its key; that of another route is never sent to it.",
-    )
-    headers: dict[str, SecretStr] = Field(
-        examples=[{"x-portkey-provider": "openai"}],
-        default_factory=dict[str, SecretStr],
-        description="Further headers of every paid request to it; as the setting.",
-    )
-    picture_hosts: tuple[str, ...] = Field(
-        examples=[["cdn.example.com"]],
-        default=(),
-        description="Further hosts that its pictures may be fetched from; as the setting.",
-    )
-    listing_is_whole: YesOrNo = Field(default=False, description="As the setting, for its listing.")
     size: str | None = Field(
         examples=["1024x1024"],
         default=None,
@@ -492,63 +512,6 @@ class Settings(_OfARoute):
         "your own), `openai` (the Images API and every server compatible with it), `openrouter`, "
         "`gemini`, `fal`, `bfl`, `replicate`, `xai`, or the word of one that another distribution "
         "brings.",
-    )
-    api: Literal["images", "chat"] = Field(
-        default="images",
-        description="OpenRouter only: its image endpoint, or chat completions, which some models "
-        "still need.",
-    )
-    base_url: str | None = Field(
-        examples=["http://localhost:8080/v1"],
-        default=None,
-        description="Where the API lives, if not at the provider's public address; with "
-        "`openai`, any compatible server, for example `http://localhost:8080/v1`.",
-    )
-    endpoint: Annotated[Endpoint | None, BeforeValidator(_named)] = Field(
-        examples=["studio", {"name": "studio", "was": ["http://old:4000/v1"]}],
-        default=None,
-        description='Your name for what answers at `base_url`: `"NAME"`, or `{ name = "NAME", '
-        "was = [addresses] }`. What was bought is then found again when the address changes, also "
-        "what was bought at the addresses that it had.",
-    )
-    model: str | None = Field(
-        examples=["gpt-image-2"],
-        default=None,
-        description="The provider's name of the model. Needed by every provider but `previz` and "
-        "`local`, where it is the name of the class unless it is set; without a class, a folder of "
-        "weights for diffusers.",
-    )
-    like: str | None = Field(
-        examples=["gpt-image-2.6-flare"],
-        default=None,
-        description="For a `model` that is newer than the shipped table: a known one of the same "
-        "provider that it is like. Sizes, formats, qualities, references and how it is asked are "
-        "that one's, never its price; it is for a scene's own model, too, where that is not known.",
-    )
-    api_key: SecretStr | None = Field(
-        examples=[{"env": "OPENAI_API_KEY"}],
-        default=None,
-        description='The key, best written as `{ env = "NAME" }`, `{ file = "PATH" }` or '
-        '`{ command = ["PROGRAM", "WORD"] }`.',
-    )
-    headers: dict[str, SecretStr] = Field(
-        examples=[{"x-portkey-provider": "openai"}],
-        default_factory=dict[str, SecretStr],
-        description="Further headers of every paid request, for gateways: "
-        '`{ x-portkey-provider = "openai", x-token = { env = "NAME" } }`. Their values are kept '
-        "like the key, and go to the API alone.",
-    )
-    picture_hosts: tuple[str, ...] = Field(
-        examples=[["cdn.example.com"]],
-        default=(),
-        description="Further hosts that pictures may be fetched from, where answers name an "
-        "address: `cdn.example.com`, or `.example.com` for every host below it. Always over https, "
-        "and at private addresses only where `base_url` is at one, too.",
-    )
-    listing_is_whole: YesOrNo = Field(
-        default=False,
-        description="What answers at `base_url` lists every job of yours, as its vendor does: what "
-        "it does not list is believed never to have arrived, and is bought anew.",
     )
     size: str = Field(
         # Part of the key of every paid picture: another default would buy them all again.

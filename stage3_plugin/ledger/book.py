@@ -88,7 +88,6 @@ class Ledger(Database):
 
     # Writing -------------------------------------------------------------------------------------
 
-    @translated
     def hold(
         self,
         new: NewPurchase,
@@ -124,9 +123,7 @@ class Ledger(Database):
         too_much = counters.hold(self._execute, scopes, new.hold_microusd, limits)
         if too_much is not None:
             return OverCap(
-                cap=too_much.cap,
-                limit_microusd=too_much.limit_microusd,
-                committed_microusd=too_much.committed_microusd,
+                **too_much._asdict(),
                 needed_microusd=new.hold_microusd,
                 open_here=self.open_of(new.run_id) + self.being_made_of(new.run_id),
                 day=date.fromisoformat(today),
@@ -135,7 +132,7 @@ class Ledger(Database):
             self._execute(sql.NOTE, ("last_day", today))
         at = moment(now)
         self._execute(sql.INSERT, begun(new, day=today, at=at, job=self._join(new, at))[:BEGUN])
-        if self._untold(new.subject_key):  # its wish is bought again
+        if self.untold(new.subject_key):  # its wish is bought again
             self._write_untold(new.subject_key, {})
         return Held(
             attempt_id=new.attempt_id,
@@ -145,7 +142,6 @@ class Ledger(Database):
             held_at=now,
         )
 
-    @translated
     def accept(self, name: str, accepted: Accepted, *, now: datetime, why: str = "") -> Job | None:
         """Record by which name a job was accepted: it can be asked for since then.
 
@@ -180,7 +176,6 @@ class Ledger(Database):
             raise JobRefused(name, accepted.job_id)
         return job if self._execute(sql.IS_MADE, (seq,)).fetchone() else None
 
-    @translated
     def accept_again(self, attempt_id: str, asking: Asking) -> None:
         """Bring all that is unknown of an accepted job back to ``ACCEPTED``, as asking has shown.
 
@@ -193,7 +188,6 @@ class Ledger(Database):
         job, why = self._row(attempt_id).job, storable(asking.why)
         self._execute(sql.ACCEPT_LINES, (moment(asking.at), why, job))
 
-    @translated
     def settle(
         self,
         name: str,
@@ -261,10 +255,9 @@ class Ledger(Database):
         )  # fmt: skip
         if after.counted_microusd > after.new.hold_microusd:
             why = f"billed {after.cost_microusd} micro-USD, held {after.new.hold_microusd}"
-            self._execute(sql.OVERRUN, (row.seq, before.state, state, moment(now), why))
+            self._execute(sql.EVENT, (row.seq, "overrun", before.state, state, moment(now), why))
         return after
 
-    @translated
     def note_untold(self, line: Purchase, word: str) -> None:
         """Note what came of a line of a batch, for the next run that wants its picture.
 
@@ -275,18 +268,16 @@ class Ledger(Database):
             word: That, without spaces.
         """
         self._inside()
-        noted = self._untold(line.new.subject_key)
+        noted = self.untold(line.new.subject_key)
         self._write_untold(line.new.subject_key, {**noted, line.new.attempt_id: word})
 
-    @translated
     def tell(self, line: Purchase) -> None:
         """Note that a scene was told what came of a line; said again, it changes nothing."""
         self._inside()
-        noted = self._untold(line.new.subject_key)
+        noted = self.untold(line.new.subject_key)
         if noted.pop(line.new.attempt_id, None) is not None:
             self._write_untold(line.new.subject_key, noted)
 
-    @translated
     def note_asking(self, attempt_id: str, asking: Asking) -> None:
         """Record that a provider was asked for a request of unknown outcome, and what that proved.
 
@@ -297,11 +288,10 @@ class Ledger(Database):
         row = self._row(attempt_id)
         listed_at = None if asking.listed_at is None else moment(asking.listed_at)
         self._execute(
-            sql.ASKED,
-            (row.seq, listed_at, asking.answered, moment(asking.at), storable(asking.why)),
+            sql.EVENT,
+            (row.seq, "asked", listed_at, asking.answered, moment(asking.at), storable(asking.why)),
         )
 
-    @translated
     def correct_cost(
         self, attempt_id: str, cost_microusd: int, *, now: datetime, why: str = ""
     ) -> Purchase:
@@ -327,14 +317,13 @@ class Ledger(Database):
             return before
         old = None if recorded is None else str(recorded)
         note = storable(why)
-        self._execute(sql.CORRECTED, (row.seq, old, str(cost_microusd), moment(now), note))
+        self._execute(sql.EVENT, (row.seq, "corrected", old, str(cost_microusd), moment(now), note))
         self._execute(sql.CORRECT, (cost_microusd, row.seq))
         after = replace(before, cost_microusd=cost_microusd, basis="reported", decided_by="user")
         scopes = counters.scopes_of(before.new.run_id, before.new.endpoint.provider, row.day)
         counters.move(self._execute, scopes, after.counted_microusd - before.counted_microusd)
         return after
 
-    @translated
     def set_day(self, day: date, *, now: datetime, why: str = "") -> date | None:
         """Set the last day back to one before it, for a clock that was once in the future.
 
@@ -349,11 +338,10 @@ class Ledger(Database):
         last_day, wanted = self._known("last_day"), day.isoformat()
         if last_day is None or last_day <= wanted:
             return None
-        self._execute(sql.DAY_SET, (last_day, wanted, moment(now), storable(why)))
+        self._execute(sql.EVENT, (None, "day_set", last_day, wanted, moment(now), storable(why)))
         self._execute(sql.NOTE, ("last_day", wanted))
         return date.fromisoformat(last_day)
 
-    @translated
     def agree_on_zone(self, zone: str, *, now: datetime) -> tuple[str, ...]:
         """Agree with the ledger on the time zone that counts.
 
@@ -378,7 +366,6 @@ class Ledger(Database):
 
     # Reading -------------------------------------------------------------------------------------
 
-    @translated
     def live(self, scene_key: str, known_as: Keys | None = None) -> Purchase | None:
         """Return the purchase that stands for a scene, of any run.
 
@@ -392,19 +379,16 @@ class Ledger(Database):
                 return self._read(row)
         return None
 
-    @translated
     def of_subject(self, subject_key: str) -> list[Purchase]:
         """Return the purchases in the slots of a subject: those that live, and those given up."""
         found = self._execute(sql.OF_SUBJECT, (subject_key,)).fetchall()
         rows = sorted(map(PurchaseRow._make, found), key=_SEQ)
         return list(map(self._read, rows))
 
-    @translated
     def given_up(self) -> dict[str, int]:
         """Count, by subject, the purchases that were paid for, or may have been, for nothing."""
         return dict(self._execute(sql.GIVEN_UP, ()).fetchall())
 
-    @translated
     def with_base(self, base_keys: Collection[str]) -> list[Purchase]:
         """Return the pictures that were paid for by a wish whatever it showed the model.
 
@@ -420,7 +404,6 @@ class Ledger(Database):
         rows = sorted(map(PurchaseRow._make, found), key=_SEQ, reverse=True)
         return [one for one in map(self._read, rows) if one.state is State.PAID]
 
-    @translated
     def picture_numbers(self) -> dict[str, list[int]]:
         """Return the numbers of all pictures that were paid for, by scene, those before first.
 
@@ -431,13 +414,11 @@ class Ledger(Database):
             found.setdefault(scene_id, []).append(seq)
         return found
 
-    @translated
     def numbered(self, numbers: Collection[int]) -> list[Purchase]:
         """Return purchases by their numbers, in that order."""
         rows = (self._execute(sql.BY_NUMBER, (number,)).fetchone() for number in numbers)
         return [self._read(row) for row in rows if row is not None]
 
-    @translated
     def shown_others(self) -> list[tuple[str, Mapping[str, str]]]:
         """Return the scenes whose pictures were made of others, with the facts about each picture.
 
@@ -451,7 +432,6 @@ class Ledger(Database):
         except ValueError as error:
             raise damaged(self.shown, error) from error
 
-    @translated
     def live_picture(self, scene_key: str) -> str | None:
         """Return the SHA-256 of the picture that :meth:`live` has under this very key.
 
@@ -460,7 +440,6 @@ class Ledger(Database):
         row = self._execute(sql.LIVE_PICTURE, (scene_key,)).fetchone()
         return None if row is None else row[0]
 
-    @translated
     def purchase(self, attempt_id: str) -> Purchase | None:
         """Return a purchase by its identifier, or by the first six or more digits of it.
 
@@ -503,48 +482,40 @@ class Ledger(Database):
     def _page(self, parameters: tuple[Any, ...]) -> list[PurchaseRow]:
         return [PurchaseRow._make(row) for row in self._execute(sql.PAGE, parameters)]
 
-    @translated
     def open_purchases(self) -> list[Purchase]:
         """Return what is in work, or was when its run died; run by run, oldest first."""
         return [self._read(row) for row in self._execute(sql.OPEN).fetchall()]
 
-    @translated
     def accepted(self) -> list[Purchase]:
         """Return what is ``ACCEPTED``, of all runs, oldest first."""
         return [self._read(row) for row in self._execute(sql.ACCEPTED).fetchall()]
 
-    @translated
     def job_named(self, token: str) -> Job | None:
         """Return the job that a token was drawn for, as it stands; ``None`` if none was written."""
         row = self._execute(sql.JOB_DRAWN, (token,)).fetchone()
         return None if row is None else self._job(int(row[0]))
 
-    @translated
     def lines_of(self, token: str) -> list[Purchase]:
         """Return all lines of a batch, in the order of their numbers; none if there is no such."""
         return self._read_all(self._lines(token))
 
-    @translated
     def untold(self, subject_key: str) -> dict[str, str]:
         """Return what came of lines that no scene was told of, by purchase, for a subject."""
-        return self._untold(subject_key)
+        noted = (one.partition("=") for one in (self._known(UNTOLD + subject_key) or "").split())
+        return {attempt_id: word for attempt_id, _, word in noted}
 
-    @translated
     def lost(self) -> list[Purchase]:
         """Return what is of unknown outcome and can be asked for: its job's name is not known."""
         return [self._read(row) for row in self._execute(sql.LOST).fetchall()]
 
-    @translated
     def open_of(self, run_id: str) -> int:
         """Count what one run has in work."""
         return self._number(sql.OPEN_OF, run_id) or 0
 
-    @translated
     def being_made_of(self, run_id: str) -> int:
         """Count the jobs that one run has sent and are not at their end."""
         return self._number(sql.BEING_MADE_OF, run_id) or 0
 
-    @translated
     def resends(self, known_as: Keys, take: int = 1) -> int:
         """Count how often what is wanted was sent again because the setting said so.
 
@@ -556,19 +527,16 @@ class Ledger(Database):
             found += self._execute(sql.RESENDS, (key, take)).fetchall()
         return len(set(found))
 
-    @translated
     def paid_elsewhere(self, known_as: Keys) -> Purchase | None:
         """Return a picture that was paid for by the same wish, but at another endpoint."""
         found = self._execute(sql.PAID_CONTENT, (known_as.content_key,)).fetchall()
         others = (one for one in map(self._read, found) if one.new.scene_key not in known_as.all)
         return next(others, None)
 
-    @translated
     def last_event(self) -> int:
         """Return the number of the last thing that happened; 0 if nothing has yet."""
         return self._number(sql.LAST_EVENT) or 0
 
-    @translated
     def askings(self) -> dict[str, Asking]:
         """Return when a provider was last asked for a lost request, and what of it, by purchase.
 
@@ -587,7 +555,6 @@ class Ledger(Database):
             found.update((attempt_id, asking) for (attempt_id,) in lines)
         return found
 
-    @translated
     def looks(self) -> dict[str, list[Look]]:
         """Return when providers were heard not to have what was asked for, by both clocks.
 
@@ -603,12 +570,10 @@ class Ledger(Database):
             found.setdefault(name, []).append(look)
         return found
 
-    @translated
     def jobs_named_by(self, provider: str) -> frozenset[str]:
         """Return every name that a provider has given to a job of ours."""
         return frozenset(name for (name,) in self._execute(sql.TAKEN_JOBS, (provider,)))
 
-    @translated
     def corrections(self) -> dict[str, tuple[Correction, ...]]:
         """Return every cost that a person put right, by purchase, oldest first."""
         found: dict[str, tuple[Correction, ...]] = {}
@@ -622,7 +587,6 @@ class Ledger(Database):
             found[attempt_id] = (*found.get(attempt_id, ()), one)
         return found
 
-    @translated
     def overbilled(
         self, *, times: int, at_least_microusd: int, unexpected_microusd: int
     ) -> list[Purchase]:
@@ -638,7 +602,6 @@ class Ledger(Database):
         asked = (times, at_least_microusd, unexpected_microusd)
         return [self._read(row) for row in self._execute(sql.OVERBILLED, asked).fetchall()]
 
-    @translated
     def billed_for_nothing_since(self, known_as: Keys, event: int) -> list[Purchase]:
         """Return all that was billed for a scene without a picture, after an event.
 
@@ -655,17 +618,14 @@ class Ledger(Database):
             found += self._execute(sql.BILLED_FOR_NOTHING, (key, event)).fetchall()
         return list(map(self._read, dict.fromkeys(found)))
 
-    @translated
     def sums(self, *, run_id: str, provider: str, day: date) -> Sums:
         """Return what is held and spent: in total, by a run, and with a provider on a day."""
         return counters.sums(self._execute, run_id=run_id, provider=provider, day=day)
 
-    @translated
     def day_sums(self, day: date) -> dict[str, int]:
         """Return what is held and spent on a day in micro-USD, by provider."""
         return counters.day_sums(self._execute, day)
 
-    @translated
     def tallies(self) -> dict[State, Tally]:
         """Count all purchases by state, without reading them one by one."""
         found = {
@@ -686,24 +646,20 @@ class Ledger(Database):
                 raise
             raise ours from error
 
-    @translated
     def zone(self) -> str | None:
         """Return the time zone of its days, as it was agreed on; ``None`` before the first run."""
         return self._known("zone")
 
-    @translated
     def name_story(self, run_id: str, story: str) -> None:
         """Note whose a run is, for people who ask what was spent on what."""
         self._inside()
         self._execute(sql.NOTE, (f"{STORY_OF}{run_id}", storable(story)))
 
-    @translated
     def last_day(self) -> date | None:
         """Return the latest day on which money was held."""
         known = self._known("last_day")
         return None if known is None else date.fromisoformat(known)
 
-    @translated
     def typical_s(self, *, provider: str, model: str) -> float | None:
         """Return the median of the last 50 durations of a model, in seconds."""
         took = sorted(row[0] for row in self._execute(sql.TYPICAL, (provider, model)))
@@ -712,7 +668,6 @@ class Ledger(Database):
         middle = len(took) // 2
         return float((took[middle] + took[~middle]) / 2)
 
-    @translated
     def highest_bill(
         self,
         *,
@@ -733,32 +688,28 @@ class Ledger(Database):
         kind = (provider, model, size, quality, shows, plausible_microusd, in_batch)
         return self._number(sql.HIGHEST_BILL, *kind)
 
-    @translated
     def problems(self) -> list[str]:
         """Check the file, the counters and every row; return each problem in one line."""
         with self.engine.one_moment():  # or a run that goes on would be taken for damage
-            return self._problems()
-
-    def _problems(self) -> list[str]:
-        found = [f"the database is damaged: {line}" for line in self.damage()]
-        if found:
-            return found  # what is read from it now proves nothing
-        found += self.engine.dangling()
-        found += counters.disagreements(self._execute)
-        found += [
-            f"purchase {attempt_id} is not in the state that its last event tells"
-            for (attempt_id,) in self._execute(sql.UNWRITTEN)
-        ]
-        found += [
-            f"purchase {attempt_id} does not cost what its last correction tells"
-            for (attempt_id,) in self._execute(sql.UNCORRECTED)
-        ]
-        for row in self._every():
-            try:
-                self._read(row)
-            except LedgerFailed as error:
-                found.append(error.problem)
-        return found
+            found = [f"the database is damaged: {line}" for line in self.damage()]
+            if found:
+                return found  # what is read from it now proves nothing
+            found += self.engine.dangling()
+            found += counters.disagreements(self._execute)
+            found += [
+                f"purchase {attempt_id} is not in the state that its last event tells"
+                for (attempt_id,) in self._execute(sql.UNWRITTEN)
+            ]
+            found += [
+                f"purchase {attempt_id} does not cost what its last correction tells"
+                for (attempt_id,) in self._execute(sql.UNCORRECTED)
+            ]
+            for row in self._every():
+                try:
+                    self._read(row)
+                except LedgerFailed as error:
+                    found.append(error.problem)
+            return found
 
     def _every(self) -> Iterator[PurchaseRow]:
         """Return all rows, read a page at a time: a server's driver would keep all at once."""
@@ -768,27 +719,23 @@ class Ledger(Database):
             yield from rows
             seq = rows[-1].seq or 0
 
-    @translated
     def damage(self) -> list[str]:
         """Return what the database itself finds damaged, one in a line."""
         return self.engine.damage()
 
     # What lies in its folder ---------------------------------------------------------------------
 
-    @translated
     def acknowledge(self, names: Collection[str], *, now: datetime) -> None:
         """Record that a person knows of answers and pictures that no purchase accounts for."""
         self._inside()
         for name in names:
             self._execute(sql.ACKNOWLEDGE, (f"{_ACCEPTED}{name}", moment(now)))
 
-    @translated
     def acknowledged(self) -> frozenset[str]:
         """Return the answers and pictures that :meth:`acknowledge` has recorded."""
         names = self._execute(sql.ACKNOWLEDGED).fetchall()
         return frozenset(name.removeprefix(_ACCEPTED) for (name,) in names)
 
-    @translated
     def show_home(self, home: str) -> None:
         """Show to other drivers that a home is connected, for as long as this connection lasts.
 
@@ -796,28 +743,23 @@ class Ledger(Database):
         """
         self.engine.show_home(home)
 
-    @translated
     def home_is_connected(self, home: str) -> bool:
         """Return whether a driver of a home is connected right now; for a file, ``False``."""
         return self.engine.home_is_connected(home)
 
-    @translated
     def pictures(self) -> frozenset[str]:
         """Return the SHA-256 of every picture that is recorded as there."""
         return frozenset(sha256 for (sha256,) in self._execute(sql.PICTURES))
 
-    @translated
     def drawn_pictures(self) -> frozenset[str]:
         """Return the SHA-256 of those that were only ever made on this machine, for nothing."""
         return frozenset(sha256 for (sha256,) in self._execute(sql.DRAWN_PICTURES))
 
-    @translated
     def may_have_pictures(self) -> int:
         """Count the purchases that may have a picture, though none is recorded."""
         (count,) = self._execute(sql.MAY_HAVE_PICTURES).fetchone()
         return int(count)
 
-    @translated
     def without_a_row(self, attempt_ids: Collection[str]) -> frozenset[str]:
         """Return those attempts, or tokens of batches, that no row has."""
         return frozenset(
@@ -904,10 +846,6 @@ class Ledger(Database):
     def _known(self, name: str) -> str | None:
         row = self._execute(sql.META, (name,)).fetchone()
         return None if row is None else str(row[0])
-
-    def _untold(self, subject_key: str) -> dict[str, str]:
-        noted = (one.partition("=") for one in (self._known(UNTOLD + subject_key) or "").split())
-        return {attempt_id: word for attempt_id, _, word in noted}
 
     def _write_untold(self, subject_key: str, noted: Mapping[str, str]) -> None:
         words = " ".join(f"{attempt_id}={word}" for attempt_id, word in noted.items())

@@ -10,23 +10,29 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from functools import wraps
+from inspect import isfunction
 from pathlib import Path
 from types import TracebackType
-from typing import Concatenate, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, Self, TypeAlias, TypeVar
 
 from stage3_plugin.errors import LedgerFailed
 from stage3_plugin.ledger import sqlite
-from stage3_plugin.ledger.engine import Engine, RuleBroken
+from stage3_plugin.ledger.engine import Execute, RuleBroken
+
+if TYPE_CHECKING:
+    from stage3_plugin.ledger.postgres.engine import PostgresEngine
 
 D = TypeVar("D", bound="Database")
 P = ParamSpec("P")
 T = TypeVar("T")
+Engine: TypeAlias = "sqlite.SqliteEngine | PostgresEngine"
+"""One connection to a database, used by one thread at a time."""
 
 
 def translated(
     method: Callable[Concatenate[D, P], T],
 ) -> Callable[Concatenate[D, P], T]:
-    """Let a method of the ledger raise the database's errors as ours."""
+    """Let a method raise the database's errors as ours."""
 
     @wraps(method)
     def translating(self: D, /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -53,12 +59,18 @@ class Database:
         LedgerFailed: Here and in every method: the database did not do what it was asked.
     """
 
+    def __init_subclass__(cls) -> None:
+        """Have everything that is asked of a ledger raise the database's errors as ours."""
+        for name, member in list(vars(cls).items()):
+            if isfunction(member) and not name.startswith("_"):
+                setattr(cls, name, translated(member))
+
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.path = engine.path
         self.shown = engine.shown
         self._moved: LedgerFailed | None = None
-        self._execute = engine.execute
+        self._execute: Execute = engine.execute
 
     # Opening -------------------------------------------------------------------------------------
 

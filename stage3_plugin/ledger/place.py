@@ -7,7 +7,7 @@ reader and its writer, a plan, a command), which need not know what it is that t
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from stage3_plugin.errors import SettingsRefused, need
 from stage3_plugin.ledger import names
@@ -15,60 +15,10 @@ from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.sqlite import is_file
 from stage3_plugin.runtime.database_url import DatabaseUrl
 
+if TYPE_CHECKING:
+    from stage3_plugin.ledger.postgres.place import PostgresPlace
+
 LEDGER_NAME: Final = "ledger.db"
-
-
-class LedgerPlace(Protocol):
-    """Where a project's ledger is, or would be."""
-
-    @property
-    def shown(self) -> str:
-        """Return it for people: a path, or an address without what is secret."""
-        ...
-
-    @property
-    def is_file(self) -> bool:
-        """Return whether it is a file of this machine: it can be copied, moved, and have names."""
-        ...
-
-    def exists(self) -> bool:
-        """Return whether there is a ledger.
-
-        Raises:
-            StorageFailed: That cannot be seen.
-        """
-        ...
-
-    def open(self) -> Ledger:
-        """Open it to write; it is made if there is none.
-
-        Raises:
-            SettingsRefused: It is of another version, or something else lies there.
-            StorageFailed: It cannot be made or opened.
-        """
-        ...
-
-    def open_to_read(self) -> Ledger | None:
-        """Open it so that nothing can be written; ``None`` if there is none.
-
-        Raises:
-            SettingsRefused: It is of another version, or something else lies there.
-            StorageFailed: It cannot be opened.
-        """
-        ...
-
-    def check_use(self) -> None:
-        """Check that no program uses it in a way by which each would lose what the other writes.
-
-        Raises:
-            LedgerFailed: One does.
-        """
-        ...
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """Say what may do harm later."""
-        ...
 
 
 class FilePlace:
@@ -105,6 +55,10 @@ class FilePlace:
         """Say that it has another name too."""
         warning = names.warning(self.path)
         return () if warning is None else (warning,)
+
+
+LedgerPlace: TypeAlias = "FilePlace | PostgresPlace"
+"""Where a project's ledger is, or would be."""
 
 
 def place_of(ledger: str | None, project: str, state_dir: Path) -> LedgerPlace:

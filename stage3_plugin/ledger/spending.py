@@ -20,7 +20,6 @@ Status: TypeAlias = Literal["known", "unknown", "in_work"]
 
 DIMENSIONS: Final[tuple[Dimension, ...]] = ("day", "provider", "model", "story", "scene")
 """What spending is told apart by, in the order of the columns."""
-MOST_PER_PAGE: Final = 2000
 
 _EARLIEST, _LATEST = "0000-01-01", "9999-12-31"
 _NOTHING: Final = "CAST('' AS TEXT)"

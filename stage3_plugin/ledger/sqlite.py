@@ -166,7 +166,7 @@ def _current(opened: SqliteEngine) -> SqliteEngine:
 
 
 class SqliteEngine:
-    """A connection to a file; see :class:`stage3_plugin.ledger.engine.Engine`.
+    """A connection to a file.
 
     Attributes:
         connection: SQLite's own.

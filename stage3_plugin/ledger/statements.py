@@ -63,15 +63,7 @@ SETTLE: Final = (
 CORRECT: Final = (
     "UPDATE purchases SET cost_microusd = ?, basis = 'reported', decided_by = 'user' WHERE seq = ?"
 )
-OVERRUN: Final = (
-    "INSERT INTO events (purchase, event, old, new, at, why) VALUES (?, 'overrun', ?, ?, ?, ?)"
-)
-CORRECTED: Final = (
-    "INSERT INTO events (purchase, event, old, new, at, why) VALUES (?, 'corrected', ?, ?, ?, ?)"
-)
-ASKED: Final = (
-    "INSERT INTO events (purchase, event, old, new, at, why) VALUES (?, 'asked', ?, ?, ?, ?)"
-)
+EVENT: Final = "INSERT INTO events (purchase, event, old, new, at, why) VALUES (?, ?, ?, ?, ?, ?)"
 ASKINGS: Final = """
 SELECT attempt_id, job, line, events.new, events.at, events.why FROM events
 JOIN purchases ON purchases.seq = events.purchase WHERE event = 'asked' ORDER BY events.seq
@@ -85,9 +77,6 @@ WHERE event = 'asked' AND state IN ('ACCEPTED', 'UNKNOWN')
   AND (events.new = 'found' OR events.old IS NOT NULL) ORDER BY events.seq
 """
 TAKEN_JOBS: Final = "SELECT job_id FROM jobs WHERE provider = ? AND job_id IS NOT NULL"
-DAY_SET: Final = (
-    "INSERT INTO events (purchase, event, old, new, at, why) VALUES (NULL, 'day_set', ?, ?, ?, ?)"
-)
 CORRECTIONS: Final = """
 SELECT attempt_id, old, new, at, events.why FROM events
 JOIN purchases ON purchases.seq = events.purchase

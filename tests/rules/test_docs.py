@@ -179,8 +179,10 @@ def test_every_setting_is_documented_once() -> None:
     prices = section(page("configuration.md"), "Prices: `[plugin.stage3.prices]`")
     cast = section(page("configuration.md"), "The cast: `[plugin.stage3.cast.ID]`")
     routes = section(page("configuration.md"), "Further routes: `[[plugin.stage3.fallback]]`")
-    of_tables = table_rows(prices) + table_rows(cast) + table_rows(routes)
-    listed = [code(row[0]) for row in table_rows(stage3) if len(row) == 4 and row not in of_tables]
+    rows = table_rows(stage3)[::-1]
+    for row in table_rows(prices) + table_rows(cast) + table_rows(routes):
+        rows.remove(row)  # the last of its words, which a setting of the first route may share
+    listed = [code(row[0]) for row in rows[::-1] if len(row) == 4]
 
     assert listed == list(Settings.model_fields)
     assert [code(row[0]) for row in table_rows(prices) if len(row) == 4] == list(

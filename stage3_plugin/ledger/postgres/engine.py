@@ -6,12 +6,15 @@ rows, which PostgreSQL does not repeat for a row that it had to wait for, and ei
 without the lock sold 36 pictures under a cap for 30. The lock falls with its transaction.
 
 Every call ends in time, also if the server does not answer: by the server's own limit, and by
-:class:`~stage3_plugin.ledger.postgres.patience.Patience` where there is no server to keep it.
+:class:`~stage3_plugin.ledger.postgres.patience.Patience` where there is no server to keep it. A
+server that has gone, as every update of one does, is waited for, and asked again what it had not
+answered; not within a transaction, of which nothing is left, nor over a commit.
 """
 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from errno import ECONNRESET, EINVAL, ESTALE
@@ -21,7 +24,7 @@ from itertools import count
 from pathlib import Path
 from re import Match
 from re import compile as compiled
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 import psycopg
 from psycopg import RawCursor
@@ -30,17 +33,22 @@ from psycopg.sql import SQL, Identifier
 from psycopg.types.numeric import Int8Dumper
 
 from stage3_plugin.errors import LedgerFailed, LedgerForked, LedgerInDoubt, SettingsRefused
-from stage3_plugin.ledger.postgres.fitness import not_connected
+from stage3_plugin.ledger.postgres import fitness
 from stage3_plugin.ledger.postgres.patience import Patience
 from stage3_plugin.ledger.postgres.translation import RUN_AGAIN, ledger_failed
 from stage3_plugin.runtime.database_url import DatabaseUrl
 
+T = TypeVar("T")
 Connection: TypeAlias = "psycopg.Connection[tuple[Any, ...]]"
 
 CONNECTING_S: Final = 10
 """Seconds for a connection to come to be; the address may say otherwise (``connect_timeout``)."""
 ANSWER_FACTOR: Final = 3
 """An answer may take so many times as long."""
+AWAY_FACTOR: Final = 2
+"""A server that has gone may be away for so many times as long as an answer may take."""
+_PAUSE_S: Final = 0.25
+"""Until a server that is away is tried again."""
 _STATEMENT, _IDLE = 0.8, 0.4
 """Parts of that: after which the server ends a statement, so that its words arrive; and after which
 it ends a transaction in which nothing is asked any more, so that one frozen driver does not keep
@@ -48,6 +56,7 @@ the others waiting for longer than they wait."""
 _SPEAK_OF: Final = (("purchases", "job", "jobs"), ("events", "purchase", "purchases"))
 _MARK: Final = compiled(r"\?(\d*)")
 _FETCH: Final = "FETCH 2000 FROM found"
+_CAN_END_THE_IDLE: Final = 140_000
 _IDLED: Final = "25P03"
 """The server has ended a session that did nothing inside a transaction: before any commit came."""
 _UNSETTLED_CLASSES: Final = ("08", "57", "58", "XX")
@@ -73,13 +82,12 @@ def lock_of(kind: str, project: str, name: str = "") -> int:
 
 
 class PostgresEngine:
-    """A connection to a server; see :class:`stage3_plugin.ledger.engine.Engine`.
+    """A connection to a server.
 
     Args:
         url: The server.
         project: The schema there.
         may_write: Otherwise the server refuses whatever would.
-        make_ready: Called with each new connection, before anything is asked by it.
 
     Raises:
         LedgerFailed: It cannot be reached.
@@ -93,20 +101,21 @@ class PostgresEngine:
         project: str,
         *,
         may_write: bool = True,
-        make_ready: Callable[[Connection], None] = lambda _: None,
     ) -> None:
         self.url = url
         self.project = project
         self.shown = url.shown(project)
         self.path = Path(self.shown)
         self._may_write = may_write
-        self._make_ready = make_ready
+        self._make_ready: Callable[[Connection], None] = lambda _: None
         self._process = os.getpid()
         self._homes: list[str] = []
         self._is_inside = False
         """A transaction was begun, and not ended here, whatever became of the connection."""
         seconds = int(url.parameters.get("connect_timeout", CONNECTING_S))
         self.answers_within_s = float(seconds * ANSWER_FACTOR)
+        self._gone_s: float | None = None
+        """Since when there is no connection, by the monotonic clock."""
         lock = f"; SELECT pg_advisory_xact_lock({lock_of('ledger', project)})"
         # Of this level, whatever is set: a snapshot must not be older than the lock.
         self._begin = (
@@ -122,7 +131,7 @@ class PostgresEngine:
         try:
             connection = self.another()
         except psycopg.Error as error:
-            raise not_connected(self.url, self.project, error) from error
+            raise fitness.not_connected(self.url, self.project, error) from error
         try:
             self._watch = Patience(connection.fileno(), self.answers_within_s, self.shown)
         except BaseException:
@@ -138,12 +147,13 @@ class PostgresEngine:
                 for home in self._homes:
                     self._show(home)
         except psycopg.Error as error:
-            waited_s = self.answers_within_s if self._watch.is_over else None
+            failed = self._failed(error)
             self._drop()
-            raise ledger_failed(self.url, self.shown, error, waited_s=waited_s) from error
+            raise failed from error
         except BaseException:
             self._drop()
             raise
+        self._gone_s = None
 
     def prepare(self, make_ready: Callable[[Connection], None]) -> None:
         """Do something with this connection, and with each one that takes its place.
@@ -166,8 +176,7 @@ class PostgresEngine:
             with self._watch:
                 yield self.connection
         except psycopg.Error as error:
-            waited_s = self.answers_within_s if self._watch.is_over else None
-            raise ledger_failed(self.url, self.shown, error, waited_s=waited_s) from error
+            raise self._failed(error) from error
 
     def another(self) -> Connection:
         """Open a session of the same kind, on which nothing is set.
@@ -199,7 +208,7 @@ class PostgresEngine:
         limit_ms = self.answers_within_s * 1000
         connection.execute(
             SQL(
-                "SET search_path TO {}; SET jit TO off; "
+                "SET search_path TO {}; SET jit TO off; SET datestyle TO iso; "
                 "SET statement_timeout TO {}; SET idle_in_transaction_session_timeout TO {}; "
                 "SET default_transaction_read_only TO {}; SET row_security TO off"
             ).format(
@@ -209,17 +218,9 @@ class PostgresEngine:
                 "off" if self._may_write else "on",
             )
         )
-        durable = connection.execute(
-            b"SELECT set_config('synchronous_commit', CASE current_setting('synchronous_commit') "
-            b"WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, false)"
-        ).fetchone()
-        if durable not in {("on",), ("remote_apply",)}:
-            raise LedgerFailed(
-                self.shown,
-                "synchronous_commit cannot be set: a commit would not be durable",
-                number=EINVAL,
-                hint="name the server itself, and nothing between that changes what is set",
-            )
+        if connection.info.server_version >= _CAN_END_THE_IDLE:
+            connection.execute(b"SET idle_session_timeout TO 0")  # a picture takes longer
+        fitness.make_durable(connection, self.shown)
 
     def _ready(self) -> Connection:
         """Return the connection; a new one, if it was lost and nothing is under way.
@@ -230,8 +231,10 @@ class PostgresEngine:
         """
         if os.getpid() != self._process:  # two would read each other's answers
             raise LedgerForked(self.shown)
-        if self.connection.closed and not self._is_inside:
+        while self.connection.closed and not self._is_inside:
             self._drop()
+            now_s = time.monotonic()
+            self._gone_s = self._gone_s or now_s
             try:
                 self._connect()
             except SettingsRefused as refused:  # the server came back with another ledger
@@ -239,7 +242,22 @@ class PostgresEngine:
                 raise LedgerFailed(
                     self.shown, refused.problem, number=ESTALE, hint=hint
                 ) from refused
+            except LedgerFailed:
+                if now_s - self._gone_s > self.answers_within_s * AWAY_FACTOR:
+                    raise
+                time.sleep(_PAUSE_S)
         return self.connection
+
+    def _answer(self, ask: Callable[[Connection], T]) -> T:
+        """Ask for what changes nothing, and again if the connection was lost meanwhile."""
+        while True:
+            connection = self._ready()
+            try:
+                with self._watch:
+                    return ask(connection)
+            except psycopg.Error:
+                if self._is_inside or not connection.closed or self._watch.is_over:
+                    raise
 
     def _drop(self) -> None:
         self._watch.close()
@@ -257,11 +275,9 @@ class PostgresEngine:
         self, statement: str, values: Sequence[object] = ()
     ) -> psycopg.Cursor[tuple[Any, ...]]:
         """Run a statement."""
-        connection = self._ready()
-        with self._watch:
-            cursor = connection.cursor()
-            cursor.execute(in_dollars(statement), values)
-        return cursor
+        return self._answer(
+            lambda connection: connection.cursor().execute(in_dollars(statement), values)
+        )
 
     def rows(self, statement: str, values: Sequence[object] = ()) -> Iterator[Any]:
         """Yield what a statement finds, read a page at a time; the driver would keep all of it."""
@@ -287,10 +303,8 @@ class PostgresEngine:
         """
         if statement == "BEGIN":
             self._is_inside = False
-            connection = self._ready()
+            self._answer(lambda connection: connection.execute(self._begin))
             self._is_inside = True
-            with self._watch:
-                connection.execute(self._begin)
         elif statement == "COMMIT":
             try:
                 self._commit()
@@ -338,11 +352,10 @@ class PostgresEngine:
         if self.in_transaction:
             yield
             return
-        connection = self._ready()
+        begin = b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+        self._answer(lambda connection: connection.execute(begin))
         self._is_inside = True
         try:
-            with self._watch:
-                connection.execute(b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             yield
         finally:
             if self.in_transaction:
@@ -374,8 +387,9 @@ class PostgresEngine:
 
     def translated(self, error: Exception) -> LedgerFailed | None:
         """Say in our words what an error of the driver means."""
-        if not isinstance(error, psycopg.Error):
-            return None
+        return self._failed(error) if isinstance(error, psycopg.Error) else None
+
+    def _failed(self, error: psycopg.Error) -> LedgerFailed:
         waited_s = self.answers_within_s if self._watch.is_over else None
         return ledger_failed(self.url, self.shown, error, waited_s=waited_s)
 

@@ -12,10 +12,11 @@ import secrets
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
-from errno import EACCES, EAGAIN, ECONNREFUSED, ENOENT, EPROTO
+from errno import EACCES, EAGAIN, ECONNREFUSED, ECONNRESET, ENOENT, EPROTO
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from stage3_plugin.errors import LedgerFailed
+from stage3_plugin.ledger.postgres.translation import NOT_ALLOWED
 from stage3_plugin.ledger.translation import Meaning
 
 if TYPE_CHECKING:
@@ -76,6 +77,10 @@ _CONNECTING: Final[Mapping[str, Meaning]] = {
         "this role may not connect to that database", EACCES,
         "GRANT CONNECT ON DATABASE … TO …, as the owner of the database",
     ),
+    "too many c|remaining connection slots": Meaning(
+        "the server has no connection left", EAGAIN,
+        "raise its max_connections, or begin fewer drivers; each needs three",
+    ),
     'role "': Meaning(
         "the server does not know this user", EACCES,
         "check the user in the setting `ledger`; without one it is the system's",
@@ -101,13 +106,13 @@ _CONNECTING: Final[Mapping[str, Meaning]] = {
         "the server does not encrypt", EPROTO,
         "switch ssl on in its configuration; only a server of this machine may do without",
     ),
-    "too many c|remaining connection slots": Meaning(
-        "the server has no connection left", EAGAIN,
-        "raise its max_connections, or begin fewer drivers; each needs three",
-    ),
     "the database system is": Meaning(
         "its server is starting or ending", EAGAIN,
         _RUN_AGAIN,
+    ),
+    "server closed the connection": Meaning(
+        "its server, or what stands before it, hangs up before a word", ECONNRESET,
+        f"check that the server runs, and what stands in between; {_RUN_AGAIN}",
     ),
     "unsupported startup parameter": Meaning(
         "a pooler stands between, and lends sessions out", EPROTO,
@@ -137,8 +142,7 @@ def not_connected(url: DatabaseUrl, project: str, error: Exception) -> LedgerFai
 _LOOK: Final = """
 SELECT pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on',
   current_setting('server_encoding'), current_setting('fsync'),
-  current_setting('session_replication_role'), current_setting('synchronous_commit'),
-  clock_timestamp()
+  current_setting('session_replication_role'), clock_timestamp()
 """
 
 
@@ -175,13 +179,12 @@ def check(
             hint="use a newer server",
         )
     connection.execute("SET default_transaction_isolation = 'read committed'")
-    if connection.execute("SHOW synchronous_commit").fetchone() != ("remote_apply",):
-        connection.execute("SET synchronous_commit = on")
+    make_durable(connection, place)
     check_own(connection, url, project, another=another)
     before = now()
     row = connection.execute(_LOOK).fetchone()
     assert row is not None
-    is_read_only, encoding, fsync, replication, commit, theirs = row
+    is_read_only, encoding, fsync, replication, theirs = row
     if is_read_only:
         raise LedgerFailed(
             place,
@@ -201,13 +204,6 @@ def check(
             "its rules are switched off for this role (session_replication_role)",
             hint="ALTER ROLE … RESET session_replication_role",
         )
-    if commit not in {"on", "remote_apply"}:
-        raise LedgerFailed(
-            place,
-            f"what it reports as written is not on a disk yet (synchronous_commit = {commit}), and "
-            "that cannot be changed from here",
-            hint="a ledger needs synchronous_commit = on; take out what keeps it from that",
-        )
     _check_clock(place, before, theirs, now())
     if fsync == "on":
         return ()
@@ -216,6 +212,24 @@ def check(
         "takes back what it has reported as written, and what is taken back may be paid twice"
     )
     return (warning,)
+
+
+def make_durable(connection: Connection, place: str) -> None:
+    """Have what a session reports as written be on a disk, whatever its role is set to.
+
+    Raises:
+        LedgerFailed: That cannot be set.
+    """
+    if connection.execute("SHOW synchronous_commit").fetchone() != ("remote_apply",):
+        connection.execute("SET synchronous_commit = on")
+    (commit,) = connection.execute("SHOW synchronous_commit").fetchone() or ("",)
+    if commit not in {"on", "remote_apply"}:
+        raise LedgerFailed(
+            place,
+            f"what it reports as written is not on a disk yet (synchronous_commit = {commit}), and "
+            "that cannot be changed from here",
+            hint="a ledger needs synchronous_commit = on; take out what keeps it from that",
+        )
 
 
 def check_own(
@@ -295,25 +309,35 @@ def _is_shared(connection: Connection, pid: int, another: Callable[[], Connectio
 
 _RIGHTS: Final = """
 SELECT current_user, bool_or(pg_has_role(its.relowner, 'USAGE')),
-  bool_or(has_table_privilege(its.oid, 'DELETE') OR has_table_privilege(its.oid, 'TRUNCATE'))
+  bool_or(has_table_privilege(its.oid, 'DELETE') OR has_table_privilege(its.oid, 'TRUNCATE')),
+  bool_and(
+    has_table_privilege(its.oid, 'SELECT') AND has_table_privilege(its.oid, 'INSERT')
+    AND (its.relname = 'events' OR has_any_column_privilege(its.oid, 'UPDATE'))
+  )
 FROM pg_class AS its JOIN pg_namespace AS here ON here.oid = its.relnamespace
 WHERE here.nspname = $1 AND its.relkind = 'r'
 """
 
 
-def too_many_rights(connection: Connection, url: DatabaseUrl, project: str) -> tuple[str, ...]:
-    """Say so where a role could switch off the rules of a ledger that is there, or empty it.
+def check_rights(connection: Connection, url: DatabaseUrl, project: str) -> tuple[str, ...]:
+    """Check that a role may write to a ledger that is there.
 
     Args:
         connection: Whose cursors number their values.
         url: For messages.
         project: The schema.
+
+    Returns:
+        A warning, where the role could switch off the ledger's rules, or empty it.
+
+    Raises:
+        LedgerFailed: It may not.
     """
-    role, is_owner, may_delete = connection.execute(_RIGHTS.encode(), (project,)).fetchone() or (
-        "",
-        False,
-        False,
-    )
+    row = connection.execute(_RIGHTS.encode(), (project,)).fetchone()
+    assert row is not None
+    role, is_owner, may_delete, may_write = row
+    if not may_write:
+        raise NOT_ALLOWED.of(url.shown(project))
     if not is_owner and not may_delete:
         return ()
     could = "change its rules, and delete what was bought" if is_owner else "delete what was bought"

@@ -23,9 +23,8 @@ from stage3_plugin.ledger.moved import MOVED_FROM
 from stage3_plugin.ledger.postgres.engine import Connection, PostgresEngine, lock_of
 from stage3_plugin.ledger.postgres.patience import Patience
 from stage3_plugin.ledger.postgres.place import PostgresPlace, rules, tables
+from stage3_plugin.ledger.sealing import TABLES
 
-ORDER: Final = ("jobs", "purchases", "events", "counters", "meta")
-"""A row comes after those that it speaks of."""
 _KEYS: Final = {"counters": "scope", "meta": "name"}
 _NUMBERED: Final = ("jobs", "purchases", "events")
 _BATCH: Final = 2_000
@@ -99,17 +98,17 @@ def bring(
             return Brought(is_new=False)
         if is_there:
             _check_free(place, connection)
-            for table in ORDER:
+            for table in TABLES:
                 connection.execute(f"ALTER TABLE {quoted}.{table} DISABLE TRIGGER USER".encode())
         else:
             for statement in tables(quoted):
                 connection.execute(statement.encode())
-        brought = {table: copied(connection, quoted, table, rows, tell) for table in ORDER}
-        for table in ORDER:
+        brought = {table: copied(connection, quoted, table, rows, tell) for table in TABLES}
+        for table in TABLES:
             _compare(place, connection, quoted, table, rows)
         _note(connection, quoted, MOVED_FROM, token)
         if is_there:
-            for table in ORDER:
+            for table in TABLES:
                 connection.execute(f"ALTER TABLE {quoted}.{table} ENABLE TRIGGER USER".encode())
         else:
             for statement in rules(quoted):

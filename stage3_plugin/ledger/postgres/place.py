@@ -8,8 +8,9 @@ can delete anything.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,6 @@ from stage3_plugin.ledger.postgres import fitness, schema
 from stage3_plugin.ledger.postgres.engine import Connection, PostgresEngine, lock_of
 from stage3_plugin.ledger.schema import VERSION
 from stage3_plugin.runtime.database_url import DatabaseUrl
-
-Load = Callable[[Connection, str], None]
-"""Brings rows into tables that were just made and have no rules yet; it gets the quoted schema."""
 
 
 class PostgresPlace:
@@ -111,24 +109,6 @@ class PostgresPlace:
             raise
         return Ledger(engine)
 
-    def make(self, load: Load = lambda _connection, _schema: None) -> bool:
-        """Make it, wholly or not at all, unless it is there.
-
-        Args:
-            load: Brings rows along.
-
-        Returns:
-            Whether it was made now.
-        """
-        made = False
-
-        def make_ready(connection: Connection) -> None:
-            nonlocal made
-            made = self._make(connection, load)
-
-        PostgresEngine(self.url, self.project, make_ready=make_ready).close()
-        return made
-
     def check_use(self) -> None:
         """Do nothing: a server has one name for a schema, and keeps those who write apart."""
 
@@ -145,7 +125,7 @@ class PostgresPlace:
             with engine.asked() as connection:
                 if self.version(connection) is None:
                     return warnings
-                rights = fitness.too_many_rights(connection, self.url, self.project)
+                rights = fitness.check_rights(connection, self.url, self.project)
             return (*warnings, *rights)
         finally:
             engine.close()
@@ -173,13 +153,13 @@ class PostgresPlace:
         version = self.version(connection)
         self._check_file(connection, version)
         if version is None:
-            self._make(connection, lambda _connection, _schema: None)
+            self._make(connection)
         # A connection that takes the place of one that was lost is to lead to the same ledger.
         found = connection.execute(
             b"SELECT value FROM meta WHERE name = $1", (schema.ID_NAME,)
         ).fetchone()
-        known, self._known_id = self._known_id, found
-        if known not in {None, found}:
+        self._known_id = self._known_id or found  # whoever comes second is to notice, too
+        if found != self._known_id:
             raise SettingsRefused(
                 "ledger",
                 f"{self.shown} is another ledger than before: it was replaced meanwhile",
@@ -222,18 +202,17 @@ class PostgresPlace:
             raise refusal.newer("ledger", self.shown, version)
         return version
 
-    def _make(self, connection: Connection, load: Load) -> bool:
+    def _make(self, connection: Connection) -> None:
+        """Make it, wholly or not at all, unless another driver was faster."""
         quoted = Identifier(self.project).as_string(connection)
+        made = "".join(f"{one.strip()};\n" for one in chain(tables(quoted), rules(quoted)))
         try:
             with connection.transaction():
                 connection.execute(
                     f"SELECT pg_advisory_xact_lock({lock_of('making', self.project)})".encode()
                 )
-                if self.version(connection) is not None:  # another driver was faster
-                    return False
-                connection.execute(_script(tables(quoted)))
-                load(connection, quoted)
-                connection.execute(_script(rules(quoted)))
+                if self.version(connection) is None:
+                    connection.execute(made.encode())
         except ReservedName as error:
             raise SettingsRefused(
                 "project",
@@ -247,7 +226,6 @@ class PostgresPlace:
                 hint="let the owner of the database make it once, by a first run, and grant what "
                 "docs/postgres.md has under Roles",
             ) from error
-        return True
 
 
 def _rows(connection: Connection, statement: str) -> list[Any] | None:
@@ -255,11 +233,6 @@ def _rows(connection: Connection, statement: str) -> list[Any] | None:
         return connection.execute(statement.encode()).fetchall()
     except DatabaseError:
         return None
-
-
-def _script(statements: Iterable[str]) -> bytes:
-    """Write statements as one text, which takes one way to the server and back."""
-    return "".join(f"{one.strip()};\n" for one in statements).encode()
 
 
 def tables(quoted: str) -> Iterator[str]:

@@ -31,7 +31,7 @@ _OTHER_TABLES: Final = Meaning(
 _DAMAGED: Final = Meaning(
     "it is damaged", EIO, "stop all drivers and bring back a backup; the pictures are still there"
 )
-_NOT_ALLOWED: Final = Meaning(
+NOT_ALLOWED: Final = Meaning(
     "the role that asks has not all the rights that it needs",
     EACCES,
     "let the owner grant them: docs/postgres.md has the statements under Roles",
@@ -64,7 +64,7 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
         EAGAIN,
         "a driver needs two: raise max_connections, or end what is idle",
     ),
-    "42501": _NOT_ALLOWED,
+    "42501": NOT_ALLOWED,
     "3F000": _OTHER_TABLES,
     "42703": _OTHER_TABLES,
     "42883": _OTHER_TABLES,

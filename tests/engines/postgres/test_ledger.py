@@ -207,7 +207,7 @@ def test_a_ledger_is_made_once_by_many_at_once(place: PostgresPlace) -> None:
         thread.join()
 
     assert met == []
-    assert not place.make()
+    assert place.exists()
 
 
 def test_looking_makes_nothing(place: PostgresPlace) -> None:
@@ -450,11 +450,10 @@ def test_another_ledger_under_the_same_address_is_noticed(
     postgres.execute(drop, database=place.url.database)
     end_all_sessions(postgres, place)
     PostgresPlace(place.url, place.project).open().close()  # by another driver
-    with pytest.raises(LedgerFailed, match="was lost"):
-        ledger.last_day()
 
-    with pytest.raises(LedgerFailed, match="another ledger than before"):
-        ledger.last_day()
+    for _ in range(2):
+        with pytest.raises(LedgerFailed, match="another ledger than before"):
+            ledger.last_day()
 
 
 def test_a_forked_process_does_not_talk_on_its_parents_connection(

@@ -17,7 +17,8 @@ import pytest
 
 from stage3_plugin.ledger import sqlite
 from stage3_plugin.ledger.book import Ledger
-from stage3_plugin.ledger.engine import Cursor, Engine
+from stage3_plugin.ledger.database import Engine
+from stage3_plugin.ledger.engine import Cursor
 from stage3_plugin.ledger.place import LEDGER_NAME, FilePlace, LedgerPlace
 from stage3_plugin.runtime.database_url import DatabaseUrl
 
