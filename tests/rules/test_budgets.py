@@ -36,7 +36,7 @@ BUDGETS: Mapping[str, Mapping[str, int]] = {
         "renderers": 1178,
         "runtime": 847,
         "settings": 858,
-        "storage": 3489,
+        "storage": 3439,
         "testing": 4493,
         "transport": 1842,
     },
