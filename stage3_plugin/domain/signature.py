@@ -48,13 +48,13 @@ def blanks_before(opening: bytes) -> int:
     return 0 if before is None else before.end()
 
 
-def nothing_before(opening: bytes) -> int:
+def nothing_before(data: bytes, start: int = 0) -> int:
     """Return how many bytes may stand before a picture and mean nothing; no picture begins so.
 
     Blanks and other signs that cannot be seen: some servers send them before every answer.
     """
-    before = _BEFORE_PICTURE.match(opening)
-    return 0 if before is None else before.end()
+    before = _BEFORE_PICTURE.match(data, start)
+    return 0 if before is None else before.end() - start
 
 
 def media_type_of(opening: bytes) -> str | None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import secrets
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TypeAlias
@@ -53,27 +52,33 @@ def codings_of(headers: Mapping[str, str]) -> tuple[str, ...]:
     return codings if is_known else ()
 
 
-def inflated(pieces: Pieces, codings: Sequence[str]) -> Iterable[bytes]:
-    """Yield what a body stands for.
-
-    Raises:
-        Damaged: Behind the last piece: not all of it was there.
-        SpoolRefused: It inflates to far more than any answer.
-    """
+def inflate_into(
+    write: Callable[[bytes], object],
+    pieces: Pieces,
+    codings: Sequence[str],
+    *,
+    most_bytes: int | None,
+) -> bool:
+    """Write what a body stands for, as far as it can be had; return whether that is all there."""
     for _ in codings:
         pieces = partial(_inflated, pieces)
-    return pieces()
+    inflated_bytes = 0
+    try:
+        for piece in pieces():
+            write(piece)
+            inflated_bytes += len(piece)
+            if most_bytes is not None and inflated_bytes > most_bytes:
+                return False
+    except (Damaged, SpoolRefused):
+        return False
+    return True
 
 
 def inflate(body: bytes, codings: Sequence[str], *, most_bytes: int) -> bytes:
     """Return what a body stands for: what can be had of it, and little more than so many bytes."""
-    whole = b""
-    with suppress(Damaged, SpoolRefused):
-        for piece in inflated(lambda: [body], codings):
-            whole += piece
-            if len(whole) > most_bytes:
-                break
-    return whole
+    pieces: list[bytes] = []
+    inflate_into(pieces.append, lambda: [body], codings, most_bytes=most_bytes)
+    return b"".join(pieces)
 
 
 def inflate_file(path: Path, codings: Sequence[str], *, most_bytes: int | None) -> bool:
@@ -85,18 +90,11 @@ def inflate_file(path: Path, codings: Sequence[str], *, most_bytes: int | None) 
     if not codings:
         return True
     aside = path.with_name(f"{path.name}-{secrets.token_hex(4)}")
-    is_whole = True
     try:
         with on_disk(path):
             with NewFile(aside) as file:
-                try:
-                    for piece in inflated(partial(pieces_of, path), codings):
-                        file.write(piece)
-                        is_whole = most_bytes is None or file.size_bytes <= most_bytes
-                        if not is_whole:
-                            break
-                except (Damaged, SpoolRefused):
-                    is_whole = False
+                pieces = partial(pieces_of, path)
+                is_whole = inflate_into(file.write, pieces, codings, most_bytes=most_bytes)
             aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)

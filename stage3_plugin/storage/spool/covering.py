@@ -27,7 +27,7 @@ def cover_answer(directory: Path, masked: Masked) -> None:
     with suppress(FileNotFoundError):  # another run has taken it in and removed it
         for name in os.listdir(directory):  # noqa: PTH208 - asked for every answer: no parsing
             path = directory / name
-            if name == RECEIPT or name.startswith("part-"):
+            if name == RECEIPT or name.startswith(("part-", "inflated-")):
                 cover(path, masked)
             elif path.is_dir():
                 cover_answer(path, masked)

@@ -12,12 +12,11 @@ import heapq
 import mmap
 import re
 import secrets
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import Self, cast
 
 import pybase64
 
@@ -25,14 +24,16 @@ from stage3_plugin.domain.exchange import Part, Reply
 from stage3_plugin.domain.signature import (
     OPENING_BYTES,
     blanks_before,
+    is_picture,
     is_picture_behind,
     media_type_of,
     nothing_before,
 )
 from stage3_plugin.errors import SpoolRefused, StorageFailed
-from stage3_plugin.files.new_file import NewFile
+from stage3_plugin.files.new_file import NewFile, remove
+from stage3_plugin.files.on_disk import on_disk
 from stage3_plugin.runtime.masking import NOTHING, Masked
-from stage3_plugin.storage.inflating import Damaged, codings_of, inflated, pieces_of
+from stage3_plugin.storage.inflating import codings_of, inflate_into, pieces_of
 from stage3_plugin.storage.inspect import is_whole_picture
 from stage3_plugin.storage.spool import receipt
 from stage3_plugin.storage.spool.covering import cover_answer
@@ -132,17 +133,17 @@ def _found_in(received: Received) -> tuple[bool, bool]:
 
 
 def _judged(received: Received, masked: Masked) -> Reply:
-    head, end = received.head, received.end
-    headers = head.headers
-    cut = _CUT if end.is_cut else ""
-    if codings := codings_of(head.headers):
-        reply = _judged(_inflated(received, codings), masked)
-        return replace(reply, headers=headers, unread=reply.unread or cut)
-    if end.body == "picture":
-        named = head.headers.get("content-type", "").partition(";")[0].strip().lower() or None
-        parts = {"": _part(received, 0, named)}
-        return Reply(status=head.status, headers=headers, parts=parts, unread=cut)
-    strings = _Strings(received)
+    head, headers = received.head, received.head.headers
+    if codings := codings_of(headers):
+        data, is_whole = _inflated(received, codings)
+        strings = _Strings(received, data, 0, len(data))
+    else:
+        data, is_whole = _read(received.path), True
+        strings = _Strings(received, data, received.start, received.stop)
+    cut = _CUT if received.end.is_cut or not is_whole else ""
+    named = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if (picture := strings.picture(named)) is not None:
+        return Reply(status=head.status, headers=headers, parts={"": picture}, unread=cut)
     document, text = _document(strings, masked)
     return Reply(
         status=head.status,
@@ -169,33 +170,16 @@ def _document(strings: _Strings, masked: Masked) -> tuple[Document, str]:
     return document, masked.covered(beginning).decode("utf-8-sig", "replace")[:_TEXT_CHARACTERS]
 
 
-def _inflated(received: Received, codings: tuple[str, ...]) -> Received:
-    """Inflate a body into an answer of its own, once; what came stays as it is."""
-    directory = received.directory / "inflated"
-    with suppress(SpoolRefused):  # it is not there yet, or a power cut has left half of it
-        found = receipt.read(directory)
-        for index in range(len(found.end.parts)):
-            _part(found, index, None)
-        return found
-    aside = directory.with_name(f"inflated-{secrets.token_hex(8)}")
-    headers = received.head.headers.items()
-    spool = Spool(aside, most_bytes=2 * MOST_BODY_BYTES)
+def _inflated(received: Received, codings: tuple[str, ...]) -> tuple[mmap.mmap | bytes, bool]:
+    """Inflate a body by way of a file; return also whether all of it is there."""
+    pieces = partial(pieces_of, received.path, received.start, received.stop)
+    aside = received.directory / f"inflated-{secrets.token_hex(8)}"
     try:
-        spool.head(received.head.status, [(k, v) for k, v in headers if k != "content-encoding"])
-        start, stop = received.start, received.start + received.end.body_bytes
-        is_cut = received.end.is_cut
-        try:
-            for piece in inflated(partial(pieces_of, received.path, start, stop), codings):
-                spool.feed(piece)
-        except (Damaged, SpoolRefused):
-            is_cut = True
-        spool.end(replace(spool.flush().end, is_cut=is_cut))
+        with NewFile(aside) as file:
+            is_whole = inflate_into(file.write, pieces, codings, most_bytes=2 * MOST_BODY_BYTES)
+        return _read(aside), is_whole
     finally:
-        spool.close()
-    with suppress(OSError):  # something is there: half of it, or another run was before us
-        aside.rename(directory)
-        return receipt.read(directory)
-    return receipt.read(aside)
+        remove(aside)
 
 
 class _Strings:
@@ -203,6 +187,7 @@ class _Strings:
 
     Args:
         received: The answer.
+        data: Has its body, from one place to another.
 
     Attributes:
         parts: The pictures, and other base64 that was cut out, by what stands for them.
@@ -211,15 +196,14 @@ class _Strings:
         SpoolRefused: Here and in every method: a file is not what was written.
     """
 
-    def __init__(self, received: Received) -> None:
+    def __init__(self, received: Received, data: mmap.mmap | bytes, start: int, stop: int) -> None:
         self.parts: dict[str, Part] = {}
         self._received = received
         self._nonce = received.end.nonce
-        self._start = received.start
-        self._stop = received.start + received.end.body_bytes
+        self._start, self._stop = start, stop
         self._room = _MOST_TEXT_BYTES
         self._loose = 0
-        self._data = _mapped(received.path) if self._stop > MOST_BYTES else _read(received.path)
+        self._data = data
 
     def beginning(self, most_bytes: int) -> bytes:
         """Return the first bytes of the body as it came."""
@@ -229,6 +213,19 @@ class _Strings:
             if len(beginning) >= most_bytes:
                 break
         return beginning[:most_bytes]
+
+    def picture(self, named: str) -> Part | None:
+        """Return the whole body as a picture, if it is one: some servers send one as octets.
+
+        Args:
+            named: Its media type, as the head has it.
+        """
+        begin = self._start + nothing_before(cast("bytes", self._data), self._start)
+        opening = self._data[begin : min(begin + OPENING_BYTES, self._stop)]
+        may_be = named.startswith("image/") and opening and opening[:1] not in {b"{", b"["}
+        if may_be or is_picture(opening):
+            return self._made(self._restored(self._start, self._stop), named or None)
+        return None
 
     def document(self) -> bytes | None:
         """Return the body with what stands for its parts; ``None`` if it is too long to parse.
@@ -334,27 +331,26 @@ class _Strings:
         return next(loosely_decoded([source[:_MOST_OPENING]]), b"")
 
     def _written_loosely(self, begin: int, end: int, media_type: str | None) -> bytes:
-        """Decode a picture that is base64 in an odd way; its file is made once."""
-        index = MOST_PARTS + self._loose
+        """Decode a picture that is base64 in an odd way."""
         if self._loose == MOST_PARTS:
             return f"spooled:{self._nonce}:text:".encode()
+        part = self._made(loosely_decoded(self._restored(begin, end)), media_type)
+        name = placeholder(self._nonce, part.index)
+        self.parts[name] = part
+        return name.encode()
+
+    def _made(self, picture: Iterable[bytes], media_type: str | None) -> Part:
+        """Put a picture that was found into a file, anew each time: half of it may be there."""
+        index = MOST_PARTS + self._loose
         self._loose += 1
         path = self._received.directory / f"part-{index}"
-        if not path.exists():
-            aside = path.with_name(f"{path.name}-{secrets.token_hex(8)}")
-            with NewFile(aside) as file:
-                for piece in loosely_decoded(self._restored(begin, end)):
-                    file.write(piece)
+        aside = path.with_name(f"{path.name}-{secrets.token_hex(8)}")
+        with NewFile(aside) as file:
+            for piece in picture:
+                file.write(piece)
+        with on_disk(path):
             aside.replace(path)
-        opening = _opening_of(path)
-        name = placeholder(self._nonce, index)
-        self.parts[name] = Part(
-            index=index,
-            path=path,
-            media_type=media_type or media_type_of(opening[nothing_before(opening) :]),
-            size_bytes=path.stat().st_size,
-        )
-        return name.encode()
+        return _part_at(path, index, media_type, path.stat().st_size)
 
     def _restored(self, begin: int, end: int) -> Iterator[bytes]:
         """Yield what came, what was cut out of it written as it was."""
@@ -378,14 +374,12 @@ class _Strings:
         yield tail
 
 
-def _mapped(path: Path) -> mmap.mmap:
-    with path.open("rb") as file:
-        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-
-
-def _read(path: Path) -> bytes:
+def _read(path: Path) -> mmap.mmap | bytes:
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            if path.stat().st_size <= MOST_BYTES:
+                return file.read()
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except OSError as error:
         raise SpoolRefused(f"{path.name} cannot be read: {error.strerror}") from error
 
@@ -400,6 +394,10 @@ def _part(received: Received, index: int, media_type: str | None) -> Part:
         raise SpoolRefused(f"{path.name} cannot be read: {error.strerror}") from error
     if found_bytes != size_bytes:
         raise SpoolRefused(f"{path.name} has {found_bytes} bytes instead of {size_bytes}")
+    return _part_at(path, index, media_type, size_bytes)
+
+
+def _part_at(path: Path, index: int, media_type: str | None, size_bytes: int) -> Part:
     opening = _opening_of(path)
     media_type = media_type or media_type_of(opening[nothing_before(opening) :])
     return Part(index=index, path=path, media_type=media_type, size_bytes=size_bytes)

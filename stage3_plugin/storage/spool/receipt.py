@@ -19,7 +19,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Literal, TypeAlias
+from typing import BinaryIO
 
 from pydantic import TypeAdapter
 
@@ -35,8 +35,6 @@ _END = b"\nend\n"
 _MOST_BYTES = 1 << 20
 """Of the head's line; far more than there ever is."""
 _MOST_END_BYTES = 4 << 10
-
-BodyKind: TypeAlias = Literal["text", "picture"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,14 +52,12 @@ class End:
 
     Attributes:
         nonce: That of the head.
-        body: A picture that was the whole body lies in the first of its parts.
         body_bytes: What stands between the head and this.
         parts: How many bytes lie in the file of each part.
         is_cut: Not all of it came. If it counts all the same, something in it is whole.
     """
 
     nonce: str
-    body: BodyKind = "text"
     body_bytes: int
     parts: tuple[int, ...] = ()
     is_cut: bool = False
@@ -86,6 +82,10 @@ class Received:
     @property
     def path(self) -> Path:
         return self.directory / RECEIPT
+
+    @property
+    def stop(self) -> int:
+        return self.start + self.end.body_bytes
 
 
 _HEAD = TypeAdapter(Head)

@@ -4,16 +4,15 @@
 
     spool/<attempt>/
         answer        see the module receipt: the head, what came, and that it is whole
-        part-0 …      a long run of plain base64, decoded; or a picture that was the whole body
-        part-64 …     a picture that the judge found written in another way
-        inflated/     what the judge found a compressed body to stand for
+        part-0 …      a long run of plain base64, decoded
+        part-64 …     a picture that the judge found: the whole body, or written in another way
         judging       is there while the answer is judged: see the module trial
 
 Nothing received is ever removed here, whatever becomes of the answer, and no file is opened to be
 written twice; peak memory is some 100 KiB whatever it weighs. Nothing is synced: the files survive
 a killed process, and a power cut leaves an answer that is not complete. Whoever reads the folder
 knows what the answer says (:mod:`stage3_plugin.storage.spool.reading`); here nothing is known of
-it but where a picture or a run of base64 begins and ends.
+it but where a run of base64 begins and ends.
 """
 
 from __future__ import annotations
@@ -24,7 +23,6 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from stage3_plugin.domain.signature import is_picture, nothing_before
 from stage3_plugin.errors import SpoolRefused, StorageFailed
 from stage3_plugin.files.descriptors import KEPT_FOR_EACH, release
 from stage3_plugin.files.new_file import NewFile
@@ -47,7 +45,6 @@ MOST_BODY_BYTES = 64 << 20
 _ROOM_BYTES = 16 << 20
 """Memory that there is room for before a request leaves: several answers, and a thread's stack."""
 _PIECE_BYTES = 256 * 1024
-_OPENING_BYTES = 12
 _SECRET_HEADERS = frozenset({"set-cookie", "authorization", "proxy-authorization"})
 
 
@@ -81,10 +78,7 @@ class Spool:
         self._most_bytes = most_bytes
         self._head = Head(status=0, headers={}, nonce=secrets.token_hex(16))
         self._is_compressed = False
-        self._calls_itself_picture = False
-        self._opening: bytes | None = b""
         self._cutter = Cutter(self._head.nonce, self._new_part)
-        self._picture: NewFile | None = None
         self._refusal: str | None = None
         self._is_over = False
         self._start = 0
@@ -113,7 +107,6 @@ class Spool:
         headers_kept = self._masked.words(kept)
         self._head = Head(status=status, headers=headers_kept, nonce=self._head.nonce)
         self._is_compressed = bool(codings_of(kept))
-        self._calls_itself_picture = kept.get("content-type", "").lower().startswith("image/")
         self._write(as_head(self._head))
         self._start = self._file.size_bytes
 
@@ -130,7 +123,7 @@ class Spool:
         for start in range(0, min(len(chunk), room), _PIECE_BYTES):
             piece = chunk[start : min(start + _PIECE_BYTES, room)]
             self.received_bytes += len(piece)
-            self._take(piece)
+            self._write(self._cutter.feed(piece))
         self._refusal = None
         if len(chunk) > room:
             self._refusal = f"is longer than {self._most_bytes} bytes"
@@ -146,18 +139,11 @@ class Spool:
         if self._is_over:
             raise SpoolRefused("the answer was finished before")
         self._is_over = True
-        try:
-            self._begin(self._opening or b"")
-            self._write(self._cutter.close())
-        finally:
-            self._cutter.close()
-            if self._picture is not None:
-                self._picture.close()
+        self._write(self._cutter.close())
         end = End(
             nonce=self._head.nonce,
-            body="text" if self._picture is None else "picture",
             body_bytes=self._file.size_bytes - self._start,
-            parts=self._sizes,
+            parts=tuple(self._cutter.sizes),
         )
         return Received(self._directory, self._head, end, self._start)
 
@@ -182,47 +168,9 @@ class Spool:
             self.close()
             raise
 
-    @property
-    def _sizes(self) -> tuple[int, ...]:
-        return tuple(self._cutter.sizes) if self._picture is None else (self._picture.size_bytes,)
-
     def _check(self) -> None:
         if self._refusal is not None:
             raise SpoolRefused(f"the answer {self._refusal}")
-
-    def _take(self, piece: bytes) -> None:
-        if self._opening is not None:
-            self._opening += piece
-            before = nothing_before(self._opening)
-            if len(self._opening) - before >= _OPENING_BYTES:
-                self._begin(self._opening)
-            elif before > _OPENING_BYTES:  # however many more come: nothing is looked at twice
-                self._write(self._opening[:before])
-                self._opening = self._opening[before:]
-        elif self._picture is not None:
-            self._picture.write(piece)
-        else:
-            self._write(self._cutter.feed(piece))
-
-    def _begin(self, opening: bytes) -> None:
-        """Find out whether the body is a picture: some servers send one as octets.
-
-        Some send a line break before it: that is kept, and not as a part of it.
-        """
-        if self._opening is None:
-            return
-        self._opening = None
-        before = nothing_before(opening)
-        if self._is_picture(opening[before:]):
-            before = before if is_picture(opening[before:]) else 0
-            self._write(opening[:before])
-            self._picture = self._new_part(0)
-        self._take(opening[before if self._picture is not None else 0 :])
-
-    def _is_picture(self, opening: bytes) -> bool:
-        is_json = opening[:1] in {b"{", b"["}
-        may_be = self._calls_itself_picture and bool(opening) and not is_json
-        return not self._is_compressed and (is_picture(opening) or may_be)
 
     def _new_part(self, index: int) -> NewFile | None:
         """Open a part's file, for which a descriptor was kept."""
