@@ -24,8 +24,32 @@ in a second, and not in a picture's time. When an earlier one turns out rejected
 work, and all later ones count one fewer beside them. A rejected request keeps its place until it is
 judged, so that a burst of rejections does not invite the next.
 
-``docs/design.md`` draws the states; ``tests/benchmarks/simulated_hour.py`` and
-``simulated_runs.py`` judge it beside clients that know the limit.
+``tests/benchmarks/simulated_hour.py`` and ``simulated_runs.py`` judge it beside clients that know
+the limit. Its states::
+
+       16 at once, then with each verdict as many more and four: 36, 76, 156, 316
+                              ┌──────────┐
+            ┌────────────────►│   OPEN   │◄──────────── all places taken ─────┐
+            │                 └────┬──┬──┘                                    │
+      one more was taken           │  │ five rejections that nothing          │
+      three times, tried           │  │ explains (three, where they are rare) │
+      each fourth round            │  └──────────────────┐                    │
+            │          rejections  │                     ▼                    │
+      ┌─────┴──────┐   above what  │              ┌─────────────┐             │
+      │   NUMBER   │◄──was taken───┘              │   RAMPING   ├─────────────┤
+      │   KNOWN    │◄──likewise───────────────────┤ gap halves, │             │
+      └─────┬──────┘                              │ or triples: │             │
+            │                                     │ 0.5 to 6 s  │             │
+            │ two or three below what was taken:  └──▲───────┬──┘             │
+            │ it is asked by a pair                  │       │ rejected again,│
+            │                  second of a pair taken│       │ and measured   │
+            │                  or nothing is taken   │       ▼                │
+            │                                     ┌──┴──────────┐             │
+            └──────────── measured ──────────────►│   STEADY    │             │
+                                                  │ gap as it   ├─────────────┘
+                  NUMBER KNOWN ◄──rejections──────┤ was measured│  (only while ramping)
+                                 above what was   └─────────────┘
+                                 taken
 """
 
 from __future__ import annotations
