@@ -11,53 +11,44 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
-from typing import Literal
 from urllib.parse import quote
 
 from pydantic import Field
 
 from stage3_plugin.domain.endpoint import Endpoint
-from stage3_plugin.domain.exchange import (
-    Asked,
-    Fetch,
-    Gone,
-    InlinePictureOf,
-    Payload,
-    Poll,
-    Reply,
-    Send,
-    Unclear,
-)
+from stage3_plugin.domain.exchange import InlinePictureOf, Payload, Reply, Send
 from stage3_plugin.domain.free_checks import Ask, Finding
 from stage3_plugin.domain.job import Accepted
 from stage3_plugin.domain.money import MOST_USD
-from stage3_plugin.domain.picture import RemotePicture
 from stage3_plugin.domain.profile import Profile
+from stage3_plugin.domain.reference import SentPicture
 from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.domain.verdict import RefusedFor, Verdict, VerdictKind
-from stage3_plugin.providers.base import Polled
-from stage3_plugin.providers.hosted import unsaid_of
-from stage3_plugin.providers.models import Form, formats_of, takes_of
-from stage3_plugin.providers.queue import Queue, ended, seed_at
+from stage3_plugin.domain.verdict import Verdict, VerdictKind
+from stage3_plugin.providers.models import inputs_of
+from stage3_plugin.providers.queue import End, Queue, State, with_inputs
 from stage3_plugin.providers.replies.figures import figure_of
 from stage3_plugin.providers.replies.free_answers import bad, good, unsure
-from stage3_plugin.providers.replies.polling import about_another, is_gone
+from stage3_plugin.providers.replies.polling import is_gone
 from stage3_plugin.providers.replies.reading import Json, at, cleaned, items_at, text_at
-from stage3_plugin.providers.showing import named_first
 from stage3_plugin.settings import ProviderOptions
+
+_REFUSED = "refused by the provider's policy ({why}); change the scene's prompt"
 
 # What it says, and where that stands; "facts" is the record of wire facts that this is from. -----
 
-PENDING = frozenset({"Pending", "Reasoning", "Generating", "Queued", "Request Accepted"})
-"""The first three of FLUX 3 (six public clients of 2026-10 have them), the others seen beside them;
-whether FLUX.2 says them too is not known, and the address is the same (facts3 0 and 4.4)."""
-READY = "Ready"
-REFUSED: Mapping[str, RefusedFor] = {"Request Moderated": "input", "Content Moderated": "output"}
-"""Words of a refusal, and of what (facts 5 and 12.2)."""
-FAILED = frozenset({"Error", "Failed"})
+STATES: Mapping[str, State] = {
+    **dict.fromkeys(("Pending", "Reasoning", "Generating", "Queued", "Request Accepted"), "making"),
+    "Ready": "made",
+    "Request Moderated": End(VerdictKind.REFUSED, _REFUSED, "input"),
+    "Content Moderated": End(VerdictKind.REFUSED, _REFUSED, "output"),
+    "Error": End(VerdictKind.NO_PICTURE, "the task failed (Error)"),
+    "Failed": End(VerdictKind.NO_PICTURE, "the task failed (Failed)"),
+}
+"""The first three of FLUX 3 (six public clients of 2026-10 have them), two seen beside them;
+whether FLUX.2 says them too is not known, and the address is the same (facts3 0 and 4.4); then
+words of a refusal, and of what (facts 5 and 12.2). Whether a refused task, or one that failed, is
+billed is not said (facts 1.4): it counts as billed, at what its submit said that it costs."""
 NOT_FOUND = "Task not found"
-"""All its words (facts 5; docs.bfl.ai). Whether a refused task, or one that failed, is billed is
-not said (facts 1.4): it counts as billed, at what its submit said that it costs."""
 FAILS_AS = 503
 """A task that failed may come with this status, and says why in the ``status`` of its body; without
 such a body it is an overload (facts3 4.4; two public clients of 2026-10 read it so)."""
@@ -110,12 +101,6 @@ class BflOptions(ProviderOptions):
     raw: bool = Field(default=False, strict=True, description="Of `flux-pro-1.1-ultra`.")
 
 
-REFERENCES: Mapping[str, str] = {"flux-3": "images", "flux-pro-1.1-ultra": "image_prompt"}
-"""The field for them, by how a model's name begins; of others it is ``input_image``, and for the
-second and each further one ``input_image_2``, ... (docs.comfy.org of ``flux-3-image``; a client of
-2026-10 that mirrors api.bfl.ai/openapi.json)."""
-
-
 class Bfl(Queue):
     """The provider ``bfl``; the arguments are those of ``Hosted``.
 
@@ -123,61 +108,44 @@ class Bfl(Queue):
     """
 
     Options = BflOptions
-    _keeps_s = KEEPS_S
-    _poll = ("polling_url",)
+    _keeps_s, _forbids_keys = KEEPS_S, True
+    _poll, _picture, _seed = ("polling_url",), ("result", "sample"), ("result", "seed")
+    _states = STATES
+    _calls, _noun = "Black Forest Labs calls the task", "task"
 
     @staticmethod
     def profile_of(endpoint: Endpoint, /) -> Profile:
         """Return what is known beforehand of one of its endpoints."""
-        if _has_file_fields(endpoint.known_as):
-            return PROFILE
-        unsaid = frozenset[Literal["output_format"]]({"output_format"}) | PROFILE.unsaid
-        return replace(PROFILE, seed=False, unsaid=unsaid)
+        return with_inputs(PROFILE, inputs_of("bfl", endpoint.known_as))
 
     def begin(self, request: PictureRequest) -> Send:
         """Return the request to send for a picture."""
-        prompt, dropped = self.prompt_of(request)
-        model = self.model_of(request)
-        known, form = self.known_as(model), self.form_of(request)
-        formats, has_fields = formats_of("bfl", known), _has_file_fields(known)
-        payload: dict[str, Payload] = {
-            "prompt": named_first(prompt, request),
-            **_size(request, form),
-            **(_file(request, formats) if has_fields else {}),
-            **self.said_of(model),
-            **_references(request, known),
-        }
-        return Send(
-            url=f"{self.base_url}/v1/{quote(model, safe='')}",
-            payload=payload,
-            dropped=(*dropped, *unsaid_of(request, form, seed=has_fields, formats=formats)),
-        )
+        model, form = self.model_of(request), self.form_of(request)
+        in_pixels = {"width": request.width_px, "height": request.height_px}
+        size = in_pixels if form is None else form.said("aspect_ratio", "resolution")
+        inputs = inputs_of("bfl", self.known_as(model))
+        payload, dropped = self.wishes(request, inputs, form, size)
+        url = f"{self.base_url}/v1/{quote(model, safe='')}"
+        return Send(url=url, payload=payload, dropped=dropped)
 
-    def polled(self, reply: Reply, job: Accepted, of: Asked) -> Polled:
-        """Return what follows from an answer of a task's; its result is on the same page."""
-        del of
-        if (another := about_another(text_at(reply.document, "id"), job)) is not None:
-            return another
+    def _shown(self, sent: SentPicture) -> Payload:
+        return InlinePictureOf(sent)
+
+    def _gone(self, reply: Reply, job: Accepted) -> str | None:  # noqa: ARG002 - the word says it
         word = text_at(reply.document, "status")
-        if word == NOT_FOUND or is_gone(reply):
-            return Gone(message=f"Black Forest Labs does not know it: {cleaned(word)}".rstrip(": "))
-        is_failure = reply.status == FAILS_AS and word in {*REFUSED, *FAILED}
-        if not (word and (200 <= reply.status < 300 or is_failure)):
-            return self.says_nothing(reply)
-        if word in PENDING:
-            return Poll(url=job.poll_url)
-        if word == READY:
-            return self._ready(reply, job)
-        if word in REFUSED:
-            told = "refused by the provider's policy"
-            why = ", ".join(_reasons(reply.document)) or word
-            message = cleaned(f"{told} ({why}); change the scene's prompt")
-            return replace(
-                _failed(reply, job, message), kind=VerdictKind.REFUSED, about=REFUSED[word]
-            )
-        if word in FAILED:
-            return _failed(reply, job, f"the task failed ({word})")
-        return Unclear(message=f"Black Forest Labs calls the task {cleaned(word, most=40)!r}")
+        if not (word == NOT_FOUND or is_gone(reply)):
+            return None
+        return f"Black Forest Labs does not know it: {cleaned(word)}".rstrip(": ")
+
+    def _is_told(self, reply: Reply, word: str) -> bool:
+        is_failure = reply.status == FAILS_AS and isinstance(STATES.get(word), End)
+        return super()._is_told(reply, word) or is_failure
+
+    def _ended(self, reply: Reply, job: Accepted, end: End) -> Verdict:
+        word = text_at(reply.document, "status")
+        why = ", ".join(_reasons(reply.document)) or word
+        message = cleaned(end.message.format(why=why))
+        return replace(super()._ended(reply, job, end), message=message, provider_code=word)
 
     def checks(self, models: tuple[str, ...]) -> tuple[Ask | Finding, ...]:
         """Return what can be asked for free: the credits, which only a good key is told."""
@@ -205,54 +173,12 @@ class Bfl(Queue):
             return accepted
         return replace(accepted, cost_usd=credits_ * CREDIT_USD)
 
-    def _ready(self, reply: Reply, job: Accepted) -> Polled:
-        address = text_at(reply.document, "result", "sample")
-        source = reply.source(address, base_url=self.base_url)
-        if not isinstance(source, RemotePicture):
-            return Unclear(message="the task is ready, and its picture is at no address")
-        verdict = ended(reply, job, VerdictKind.PICTURES)
-        details = seed_at(reply.document, "result", "seed")
-        return Fetch(sources=(source,), verdict=replace(verdict, details=details))
-
 
 _NOT_SAID = "nothing is said of it, since the key is not good"
 _BUY = "buy credit at https://dashboard.bfl.ai"
-
-
-def _failed(reply: Reply, job: Accepted, message: str) -> Verdict:
-    verdict = ended(reply, job, VerdictKind.NO_PICTURE, message)
-    details = seed_at(reply.document, "result", "seed")
-    return replace(verdict, provider_code=text_at(reply.document, "status"), details=details)
 
 
 def _reasons(document: Json) -> list[str]:
     """Return what a refusal was for, where that is said."""
     names = items_at(document, "details", "Moderation Reasons")
     return [cleaned(name, most=80) for name in names[:10] if isinstance(name, str)]
-
-
-def _has_file_fields(model: str) -> bool:
-    """Return whether there are fields for the kind of file and for a seed."""
-    takes = takes_of("bfl", model)
-    return takes is None or bool(takes.formats)
-
-
-def _file(request: PictureRequest, formats: tuple[str, ...]) -> Mapping[str, Payload]:
-    """Say what the file should be, and from which seed."""
-    seed: dict[str, Payload] = {} if request.seed is None else {"seed": request.seed}
-    output_format = request.output_format if request.output_format in formats else "png"
-    return {"output_format": output_format, **seed}
-
-
-def _references(request: PictureRequest, model: str) -> Mapping[str, Payload]:
-    shown: list[Payload] = [InlinePictureOf(one.sent) for one in request.shown]
-    name = next((REFERENCES[one] for one in REFERENCES if model.startswith(one)), "input_image")
-    if name == "images":
-        return {name: shown} if shown else {}
-    return {f"{name}_{number}" if number > 1 else name: one for number, one in enumerate(shown, 1)}
-
-
-def _size(request: PictureRequest, form: Form | None) -> Mapping[str, Payload]:
-    if form is None:
-        return {"width": request.width_px, "height": request.height_px}
-    return form.said("aspect_ratio", "resolution")

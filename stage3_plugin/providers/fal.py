@@ -14,50 +14,44 @@ none.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Literal
 from urllib.parse import quote
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.exchange import (
     Asked,
     Fetch,
-    Found,
     Gone,
     Lost,
     NotListed,
-    Payload,
     Poll,
     Reply,
     Send,
     Unclear,
-    Unsaid,
 )
 from stage3_plugin.domain.free_checks import Ask, Finding, Price
 from stage3_plugin.domain.job import Accepted, is_for, seed_of
 from stage3_plugin.domain.money import MOST_USD
-from stage3_plugin.domain.picture import PictureSource, RemotePicture
 from stage3_plugin.domain.profile import Listing, Profile
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.providers.base import Looked, Next, Polled
-from stage3_plugin.providers.hosted import unsaid_of
-from stage3_plugin.providers.models import Inputs, formats_of, inputs_of
+from stage3_plugin.providers.models import inputs_of
 from stage3_plugin.providers.prices import listed_usd
-from stage3_plugin.providers.queue import Queue, ended, seed_at, seed_said, since
+from stage3_plugin.providers.queue import MOST_SEED, Queue, since, with_inputs
 from stage3_plugin.providers.replies.answers import details_of, with_pictures
 from stage3_plugin.providers.replies.figures import figure_of
-from stage3_plugin.providers.replies.free_answers import missing, unsure
+from stage3_plugin.providers.replies.free_answers import unsure
 from stage3_plugin.providers.replies.hints import told_to_retry
 from stage3_plugin.providers.replies.polling import about_another, is_gone
 from stage3_plugin.providers.replies.reading import Json, at, cleaned, items_at, name_at, text_at
 from stage3_plugin.providers.replies.words import ErrorWords, error_in
-from stage3_plugin.providers.showing import data_url, named_first
 from stage3_plugin.settings import ProviderOptions
 
 # What fal says, and where that stands; "facts" is the record of wire facts that this is from. ----
@@ -88,7 +82,6 @@ STORED_S = 30 * 86_400.0
 SETTLES_S = 900.0
 """The history has what has ended: a start's deadline and the longest run (facts 1.2)."""
 BEGINS_WITHIN_S = 120
-MOST_SEED = 2**64
 
 HEADERS = {
     "x-fal-no-retry": "1",  # else the queue itself runs a job up to ten times (facts 3)
@@ -142,57 +135,34 @@ class Fal(Queue):
     """The provider ``fal``; the arguments are those of ``Hosted``."""
 
     Options = FalOptions
-    _keeps_s = KEEPS_S
-    _id = "request_id"
+    _keeps_s, _forbids_keys = KEEPS_S, True
+    _id, _listed, _seed = "request_id", ("items",), ("seed",)
     _poll, _result, _cancel = ("status_url",), ("response_url",), ("cancel_url",)
+    _calls = "fal calls the job"
+    _no_model = "has no such endpoint"
 
     @staticmethod
     def profile_of(endpoint: Endpoint, /) -> Profile:
         """Return what is known beforehand of one of its endpoints."""
-        inputs = _inputs(endpoint.known_as)
+        inputs = inputs_of("fal", endpoint.known_as)
+        known = with_inputs(PROFILE, inputs)
         return replace(
-            PROFILE,
-            seed=inputs.seed,
+            known,
             # of one that is not known they are refused, by the table, and not left out unseen
-            references=inputs.references is not None or inputs.is_a_guess,
-            unsaid=inputs.unsaid,
+            references=known.references or inputs.is_a_guess,
             listing=PROFILE.listing if inputs.seed else None,  # nothing to find it by
         )
 
     def begin(self, request: PictureRequest) -> Send:
         """Return the request to send for a picture."""
-        prompt, dropped = self.prompt_of(request)
-        model = self.model_of(request)
-        known, form = self.known_as(model), self.form_of(request)
-        inputs, endpoint = _inputs(known), endpoint_of(model, shows=bool(request.shown), of=known)
-        formats = formats_of("fal", known) if inputs.output_format else ()
-        size = {"width": request.width_px, "height": request.height_px}
-        payload: dict[str, Payload] = {
-            "prompt": named_first(prompt, request),
-            **({"image_size": size} if form is None else form.said("aspect_ratio", "resolution")),
-            **seed_said(request, inputs),
-            **_file(request, inputs, formats),
-            **self.said_of(model),
-        }
-        if request.shown and inputs.references is not None:
-            urls = [data_url(one.sent) for one in request.shown]
-            payload[inputs.references] = urls[0] if inputs.one else urls
-        return Send(
-            url=f"{self.base_url}/{_in_a_path(endpoint)}",
-            payload=payload,
-            headers=HEADERS,
-            dropped=(
-                *dropped,
-                *unsaid_of(
-                    request,
-                    form,
-                    seed=inputs.seed,
-                    formats=formats,
-                    background=inputs.background,
-                ),
-                *(["references"] if inputs.references is None and request.shown else []),
-            ),
-        )
+        model, form = self.model_of(request), self.form_of(request)
+        known = self.known_as(model)
+        in_pixels = {"image_size": {"width": request.width_px, "height": request.height_px}}
+        size = in_pixels if form is None else form.said("aspect_ratio", "resolution")
+        payload, dropped = self.wishes(request, inputs_of("fal", known), form, size)
+        path = _in_a_path(endpoint_of(model, shows=bool(request.shown), of=known))
+        url = f"{self.base_url}/{path}"
+        return Send(url=url, payload=payload, headers=HEADERS, dropped=dropped)
 
     def next(self, reply: Reply) -> Next:
         """Return what follows from the answer to a submit."""
@@ -224,21 +194,23 @@ class Fal(Queue):
         """Return where the history begins that would have a lost request's job."""
         return self._listing(lost, "")
 
-    def looked(self, reply: Reply, lost: Lost) -> Looked:
-        """Return what a page of the history shows."""
-        items = at(reply.document, "items")
-        if reply.status != 200 or not isinstance(items, list):
-            return self.says_nothing(reply)
-        if lost.token is None:
-            return Unsaid(
-                message="its seed is a person's, by which no job can be told from another"
-            )
-        seed, endpoints = seed_of(lost.token), self._siblings(lost.endpoint)
-        found = next((one for one in items if _is_it(one, lost, seed, endpoints)), None)
-        if found is not None:
-            name = name_at(found, "request_id")
-            url = self._record_url(name)
-            return Found(accepted=Accepted(job_id=name, poll_url=url, keeps_s=KEEPS_S))
+    def _problem_of(self, reply: Reply, lost: Lost) -> str:  # noqa: ARG002 - it is of the request
+        if lost.token is not None:
+            return ""
+        return "its seed is a person's, by which no job can be told from another"
+
+    def _is_it(self, item: Json, lost: Lost) -> bool:
+        name, token = name_at(item, self._id), lost.token or ""
+        is_asked = text_at(item, "endpoint_id") in self._siblings(lost.endpoint)
+        is_seed = figure_of(at(item, "json_input", "seed"), most=MOST_SEED) == seed_of(token)
+        is_prompt = is_for(token, text_at(item, "json_input", "prompt"))
+        return is_asked and is_seed and is_prompt and name != "" and name not in lost.taken
+
+    def _of_listed(self, item: Json) -> Accepted:
+        name = name_at(item, self._id)
+        return Accepted(job_id=name, poll_url=self._record_url(name), keeps_s=KEEPS_S)
+
+    def _not_among(self, items: list[JsonValue], reply: Reply, lost: Lost) -> Looked:  # noqa: ARG002 - the page names the next one
         cursor = name_at(reply.document, "next_cursor")
         has_more = at(reply.document, "has_more") is True and cursor
         return NotListed(next_url=self._listing(lost, cursor) if has_more else None)
@@ -249,15 +221,13 @@ class Fal(Queue):
         asks = self._pages(models, lambda one: f"{page}{quote(one, safe='/')}", "model")
         return (*asks, _NO_PAGE_OF_KEYS, _NO_PAGE_OF_MONEY)
 
-    def _of_model(self, ask: Ask, reply: Reply, today: date) -> tuple[Finding, ...]:
-        model, prices = ask.model or "", at(reply.document, "prices")
-        if self.is_vendors and is_gone(reply):
-            return (missing(f"{self.who} has no such endpoint", model),)
-        if reply.status != 200 or not isinstance(prices, list):
-            return self._trouble(ask, reply)
+    def _on_page(self, model: str, reply: Reply, today: date) -> tuple[Finding, ...]:
+        prices = at(reply.document, "prices")
+        if not isinstance(prices, list):
+            return ()
         listed = [_price(one) for one in prices if text_at(one, "endpoint_id") == model]
         if not listed:
-            return ask.unknown("the list of prices does not have it")
+            return (unsure("model", "the list of prices does not have it", model=model),)
         return (self._has(model, today), *self.priced(model, filter(None, listed)))
 
     def _of_status(self, reply: Reply, job: Accepted, result_url: str) -> Polled:
@@ -265,7 +235,7 @@ class Fal(Queue):
         if not (200 <= reply.status < 300 and word):
             return self.says_nothing(reply)
         if word != COMPLETED:
-            return _called(word)
+            return self._called(word)
         if INFRASTRUCTURE.fullmatch(text_at(reply.document, "error_type")):
             return _failed(reply, job.job_id)
         return Poll(url=result_url, of="result")
@@ -298,11 +268,12 @@ class Fal(Queue):
             return _failed(reply, job.job_id)
         if not 200 <= reply.status < 300:
             return self._rejected(reply, job)
-        known = replace(
-            ended(reply, job, VerdictKind.PICTURES),
-            listed_usd=self._listed_usd(reply),
-            details=_details(reply),
-        )
+        known = self.ended(reply, job, VerdictKind.PICTURES)
+        details = {**details_of(reply), **known.details}
+        units = cleaned(reply.headers.get("x-fal-billable-units", ""), most=40)
+        if units:
+            details["billable_units"] = units
+        known = replace(known, listed_usd=self._listed_usd(reply), details=details)
         return self._of_pictures(reply, known)
 
     def _of_pictures(self, reply: Reply, known: Verdict) -> Polled:
@@ -310,7 +281,8 @@ class Fal(Queue):
         flagged = items_at(reply.document, "has_nsfw_concepts")
         shown = [not (number < len(flagged) and flagged[number] is True) for number in range(64)]
         good = [entry for entry, is_shown in zip(entries, shown, strict=False) if is_shown]
-        sources = tuple(self._sources(reply, good))
+        texts = (one if isinstance(one, str) else text_at(one, "url") for one in good)
+        sources = self.sources_of(reply, texts)
         if sources:
             return with_pictures(known, sources)
         if good:
@@ -324,16 +296,9 @@ class Fal(Queue):
         step = self.judged(reply)
         if step.sources:
             return with_pictures(known, step.sources)
-        return _called(word) if word else Unclear(message="a result in a shape that is not known")
-
-    def _sources(
-        self, reply: Reply, entries: Sequence[Json]
-    ) -> Iterator[PictureSource | RemotePicture]:
-        for entry in entries:
-            text = entry if isinstance(entry, str) else text_at(entry, "url")
-            source = reply.source(text, base_url=self.base_url)
-            if source is not None:
-                yield source
+        return (
+            self._called(word) if word else Unclear(message="a result in a shape that is not known")
+        )
 
     def _rejected(self, reply: Reply, job: Accepted) -> Verdict:
         """Judge the model's own error below 500: it may have been billed, whatever it is."""
@@ -391,34 +356,11 @@ def endpoint_of(model: str, *, shows: bool, of: str = "") -> str:
         shows: Whether references are shown to it.
         of: The model whose family it is of; its own where none is named.
     """
-    inputs = _inputs(of or model)
-    if not (inputs.edit or inputs.plain):
-        return model
-    bare = model.removesuffix(inputs.edit)
-    bare = bare.removesuffix(inputs.plain) if inputs.plain else bare
-    return bare + (inputs.edit if shows else inputs.plain)
-
-
-def _is_it(item: Json, lost: Lost, seed: int, endpoints: Sequence[str]) -> bool:
-    """Return whether an entry of the history is the job of a lost request."""
-    name = name_at(item, "request_id")
-    is_asked = text_at(item, "endpoint_id") in endpoints
-    is_seed = figure_of(at(item, "json_input", "seed"), most=MOST_SEED) == seed
-    is_prompt = is_for(lost.token or "", text_at(item, "json_input", "prompt"))
-    return is_asked and is_seed and is_prompt and name != "" and name not in lost.taken
+    return inputs_of("fal", of or model).endpoint_of(model, shows=shows)
 
 
 def _many(endpoints: Sequence[str]) -> str:
     return ",".join(quote(endpoint, safe="/") for endpoint in endpoints)
-
-
-def _inputs(model: str) -> Inputs:
-    """Return what a model is asked by; its name may end as a sibling's where its others do not."""
-    known, end = inputs_of("fal", model), model[model.rfind("/") :]
-    by_end = inputs_of("fal", end)
-    if known.references is None or by_end.ends == ("",) or end in {known.edit, known.plain}:
-        return known
-    return known.model_copy(update={"edit": by_end.edit, "plain": by_end.plain})
 
 
 def _in_a_path(endpoint: str) -> str:
@@ -426,20 +368,6 @@ def _in_a_path(endpoint: str) -> str:
     return "/".join(
         quote(step, safe="") for step in endpoint.split("/") if step not in {"", ".", ".."}
     )
-
-
-def _file(
-    request: PictureRequest, inputs: Inputs, formats: tuple[str, ...]
-) -> Mapping[str, Payload]:
-    """Say what the file should be."""
-    said: dict[str, Payload] = {}
-    if inputs.output_format:
-        said["output_format"] = request.output_format if request.output_format in formats else "png"
-    if inputs.quality:
-        said["quality"] = request.quality
-    if inputs.background and request.background != "auto":
-        said["background"] = request.background
-    return said
 
 
 def _price(listed: Json) -> Price | None:
@@ -457,11 +385,6 @@ def _is_being_made(reply: Reply) -> bool:
     if 200 <= reply.status < 300:
         return text_at(reply.document, "status") in PENDING
     return reply.status == 400 and STILL_MADE.search(text_at(reply.document, "detail")) is not None
-
-
-def _called(word: str) -> Unclear:
-    """Return that fal has a word for where a job is that nobody here knows."""
-    return Unclear(message=f"fal calls the job {cleaned(word, most=40)!r}")
 
 
 def _named(reply: Reply, of: Asked) -> str:
@@ -508,11 +431,3 @@ def _failed(reply: Reply, job_id: str | None) -> Verdict:
         request_id=job_id,
         should_retry=told_to_retry(reply.headers, "x-fal-retryable", "x-fal-needs-retry"),
     )
-
-
-def _details(reply: Reply) -> dict[str, str]:
-    """Return the facts about a picture worth keeping."""
-    facts = details_of(reply)
-    units = cleaned(reply.headers.get("x-fal-billable-units", ""), most=40)
-    facts |= seed_at(reply.document, "seed")
-    return facts | ({"billable_units": units} if units else {})

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from datetime import date
 from decimal import Decimal
+from typing import ClassVar
 
 from pydantic import JsonValue
 
@@ -23,7 +24,7 @@ from stage3_plugin.domain.job import Accepted
 from stage3_plugin.domain.money import Estimate, Prices, to_usd
 from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.request import BehindPrompt, PictureRequest, worded
-from stage3_plugin.domain.verdict import Verdict, VerdictKind
+from stage3_plugin.domain.verdict import Verdict
 from stage3_plugin.errors import SettingsRefused
 from stage3_plugin.providers import prices as price_table
 from stage3_plugin.providers.base import BatchLane, Looked, Next, Polled
@@ -36,12 +37,17 @@ from stage3_plugin.providers.models import (
     takes_of,
     who_has,
 )
-from stage3_plugin.providers.replies.free_answers import compared, found_model, good, trouble
-from stage3_plugin.providers.replies.judging import forbidden, judge_reply
-from stage3_plugin.providers.replies.polling import unsaid
+from stage3_plugin.providers.replies.free_answers import (
+    compared,
+    found_model,
+    good,
+    missing,
+    trouble,
+)
+from stage3_plugin.providers.replies.judging import judge_reply
+from stage3_plugin.providers.replies.polling import is_gone, unsaid
 from stage3_plugin.providers.replies.taxonomy import meanings
 from stage3_plugin.providers.replies.unbilled import free
-from stage3_plugin.providers.replies.words import error_in
 from stage3_plugin.settings import PictureMaker
 
 
@@ -63,6 +69,9 @@ class Hosted(PictureMaker, ABC):
         options: What to send beside the wishes of a scene, by its own names: those that are set.
         clock: Seconds since 1970.
     """
+
+    _no_model: ClassVar[str] = ""
+    """What the vendor's page of a model that it does not have comes to, if it has one of each."""
 
     def __init__(
         self,
@@ -131,21 +140,9 @@ class Hosted(PictureMaker, ABC):
             is_free=self._is_free,
         )
 
-    def forbidding(self, reply: Reply) -> Verdict | Fetch:
-        """Read one of a vendor that says 403 of nothing but the key."""
-        step = self.judged(reply)
-        return forbidden(step) if isinstance(step, Verdict) else step
-
     def _unsaid(self, reply: Reply) -> Unsaid:
         """Return that its answer says nothing of a job."""
         return unsaid(self._in_known_words(reply), now_s=self.clock())
-
-    def says_nothing(self, reply: Reply) -> Unsaid:
-        """Return that its answer says nothing of a job; one about the key is so of every job."""
-        step = self.forbidding(reply)
-        is_key = isinstance(step, Verdict) and step.kind is VerdictKind.BAD_CREDENTIALS
-        is_said = error_in(reply.document) is not None
-        return replace(self._unsaid(reply), stops_run=is_key and is_said)
 
     def polled(self, reply: Reply, job: Accepted, of: Asked) -> Polled:
         """Return what follows from an answer of a job's: one without a queue has none."""
@@ -185,7 +182,10 @@ class Hosted(PictureMaker, ABC):
 
     def _of_model(self, ask: Ask, reply: Reply, today: date) -> tuple[Finding, ...]:
         """Judge a model's page by what is on it; where only a good key opens it, the key, too."""
-        found = self._on_page(ask.model or "", reply, today) if reply.status == 200 else ()
+        model = ask.model or ""
+        if self._no_model and self.is_vendors and is_gone(reply):
+            return (missing(f"{self.who} {self._no_model}", model),)
+        found = self._on_page(model, reply, today) if reply.status == 200 else ()
         if not found:
             return self._trouble(ask, reply)
         return (good("key", f"{self.who} accepts it"), *found) if "key" in ask.about else found

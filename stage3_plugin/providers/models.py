@@ -233,6 +233,7 @@ class Inputs(_OfFamily):
         plain: The end of the one without.
         references: The input for them; ``None`` where there is none.
         one: It takes a single one.
+        numbered: The second and each further one has an input of its own, by its number.
         seed: There is an input for it.
         tier: The input for the size, and its words by those of our table.
         tiers: Likewise.
@@ -241,13 +242,14 @@ class Inputs(_OfFamily):
         output_format: There is an input for it.
         formats: Its words, where it has words of its own.
         quality: There is an input for it.
-        background: Likewise.
+        background: Likewise; ``always`` where it is said even where it is left to the model.
     """
 
     edit: str = ""
     plain: str = ""
     references: str | None = None
     one: bool = False
+    numbered: bool = False
     seed: bool = True
     tier: str = ""
     tiers: Mapping[str, str] = {}
@@ -255,7 +257,7 @@ class Inputs(_OfFamily):
     output_format: bool = False
     formats: Mapping[str, str] = {}
     quality: bool = False
-    background: bool = False
+    background: bool | Literal["always"] = False
 
     @property
     def is_a_guess(self) -> bool:
@@ -265,12 +267,29 @@ class Inputs(_OfFamily):
     @property
     def unsaid(self) -> frozenset[Unsayable]:
         """What there is no input for."""
-        said: dict[Unsayable, bool] = {
+        said: dict[Unsayable, object] = {
             "output_format": self.output_format,
             "background": self.background,
             "quality": self.quality,
         }
         return frozenset(name for name, is_said in said.items() if not is_said)
+
+    def makes(self, *sides_px: int) -> bool:
+        """Return whether a size can be asked for in pixels."""
+        least, most, step = self.custom or (1, 0, 1)
+        return all(least <= side_px <= most and not side_px % step for side_px in sides_px)
+
+    @property
+    def most_shown(self) -> int | None:
+        """The most references that it can be shown; ``None`` for any number."""
+        return 0 if self.references is None else 1 if self.one else None
+
+    def endpoint_of(self, model: str, *, shows: bool) -> str:
+        """Return which endpoint is asked: of a family with two, the one that takes references."""
+        if not (self.edit or self.plain):
+            return model
+        bare = model.removesuffix(self.edit).removesuffix(self.plain)
+        return bare + (self.edit if shows else self.plain)
 
 
 class BatchRow(_OfModels):
@@ -439,10 +458,17 @@ def shapes_of(provider: str, model: str, *, api: str = "images") -> Shapes | Non
 
 @functools.lru_cache
 def inputs_of(provider: str, model: str) -> Inputs:
-    """Return what a model is asked by; the last row of a provider is about any other."""
-    found = _family(table(provider).inputs, provider, model)
-    assert found is not None, "the shipped table has a row for every model of it"
-    return found
+    """Return what a model is asked by; the last row of a provider is about any other.
+
+    Its name may end as a sibling's where those of its family do not.
+    """
+    rows, end = table(provider).inputs, model[model.rfind("/") :]
+    known, by_end = _family(rows, provider, model), _family(rows, provider, end)
+    assert known is not None, "the shipped table has a row for every model of it"
+    assert by_end is not None
+    if known.references is None or by_end.ends == ("",) or end in {known.edit, known.plain}:
+        return known
+    return known.model_copy(update={"edit": by_end.edit, "plain": by_end.plain})
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,14 +18,12 @@ from datetime import date
 from typing import ClassVar
 from urllib.parse import quote
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, JsonValue
 
 from stage3_plugin.domain.addressing import address_of
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.exchange import (
     Asked,
-    Fetch,
-    Found,
     Gone,
     Lost,
     NotListed,
@@ -44,31 +42,35 @@ from stage3_plugin.domain.profile import Listing, Profile
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import RefusedFor, Verdict, VerdictKind
 from stage3_plugin.providers.base import Looked, Next, Polled
-from stage3_plugin.providers.hosted import unsaid_of
-from stage3_plugin.providers.models import Form, Inputs, inputs_of
-from stage3_plugin.providers.queue import SINCE, Queue, ended, seed_said, since
+from stage3_plugin.providers.models import Inputs, inputs_of
+from stage3_plugin.providers.queue import SINCE, End, Queue, State, since, with_inputs
 from stage3_plugin.providers.replies.answers import MOST_PICTURES, begins_as_picture, with_pictures
 from stage3_plugin.providers.replies.causes import about_of_sentence
 from stage3_plugin.providers.replies.figures import figure_of
-from stage3_plugin.providers.replies.free_answers import good, missing, unsure
+from stage3_plugin.providers.replies.free_answers import good, unsure
 from stage3_plugin.providers.replies.hints import hint_of, iso_moment_s, moment_s
 from stage3_plugin.providers.replies.polling import is_gone, is_job_id
 from stage3_plugin.providers.replies.reading import Json, at, cleaned, text_at
 from stage3_plugin.providers.replies.taxonomy import meanings
 from stage3_plugin.providers.replies.words import sentence
-from stage3_plugin.providers.showing import data_url, named_first
 from stage3_plugin.settings import ProviderOptions
+
+_LATE = "it did not begin in time, and was given up at no cost"
 
 # What Replicate says, and where it says so -------------------------------------------------------
 
-PENDING = frozenset({"starting", "processing"})
-"""Words of a prediction that goes on (openapi of Replicate's HTTP API; replicate 1.0.7)."""
-SUCCEEDED = "succeeded"
-UNBILLED = frozenset({"aborted"})
-"""Ended before it ran, by the deadline of :data:`CANCEL_AFTER`: not billed (Replicate's
-documentation of prediction statuses)."""
-PERHAPS_BILLED = frozenset({"failed", "canceled"})
-"""Billed for the time that they ran; of models with a price per picture it is not said."""
+STATES: Mapping[str, State] = {
+    "starting": "making",
+    "processing": "making",
+    "succeeded": "made",
+    "aborted": End(VerdictKind.BUSY, _LATE, may_be_billed=False),
+    "failed": End(VerdictKind.NO_PICTURE, "the prediction failed"),
+    "canceled": End(VerdictKind.NO_PICTURE, "the prediction canceled"),
+}
+"""Words of a prediction (openapi of Replicate's HTTP API; replicate 1.0.7; its documentation of
+prediction statuses). One that is aborted has ended before it ran, by the deadline of
+:data:`CANCEL_AFTER`. One that failed or was canceled is billed for the time that it ran; of models
+with a price per picture it is not said."""
 
 REFUSED_FOR: tuple[tuple[str, RefusedFor | None], ...] = (
     ("e005", None),  # beside "The input or output was flagged as sensitive"
@@ -131,60 +133,41 @@ class Replicate(Queue):
 
     Options = ReplicateOptions
     _keeps_s = KEEPS_S
-    _poll, _cancel = ("urls", "get"), ("urls", "cancel")
+    _poll, _cancel, _listed = ("urls", "get"), ("urls", "cancel"), ("results",)
+    _states = STATES
+    _no_model = "has no such model"
 
     @staticmethod
     def profile_of(endpoint: Endpoint, /) -> Profile:
         """Return what is known beforehand of one of its endpoints, by the inputs of its model."""
         if not endpoint.model:
             return PROFILE  # what some of its models have
-        inputs = _inputs(endpoint.known_as)
-        return replace(
-            PROFILE,
-            seed=inputs.seed,
-            references=inputs.references is not None,
-            unsaid=inputs.unsaid,
-        )
+        return with_inputs(PROFILE, _inputs(endpoint.known_as))
 
     def begin(self, request: PictureRequest) -> Send:
         """Return the request to send for a picture."""
-        model = self.model_of(request)
-        known = self.known_as(model)
-        inputs, form = _inputs(known), self.form_of(request)
+        model, form = self.model_of(request), self.form_of(request)
+        inputs = _inputs(self.known_as(model))
         assert form is not None  # the shipped table has a row for every model of it
-        is_custom = _is_custom(request, inputs)
-        shown = request.shown[: _most_shown(inputs)]
-        prompt, dropped = self.prompt_of(replace(request, shown=shown))
-        if shown and len(shown) < len(request.shown):
-            dropped.append("references")
-        given: dict[str, Payload] = {
-            "prompt": named_first(prompt, replace(request, shown=shown)),
-            **(_in_pixels(request) if is_custom else _in_words(form, inputs)),
-            **_said(request, inputs),
-            **self.said_of(_named(model)),
-        }
-        if inputs.references is not None and shown:
-            urls: list[Payload] = [data_url(one.sent) for one in shown]
-            given[inputs.references] = urls[0] if inputs.one else urls
+        sides = (request.width_px, request.height_px)
+        size: dict[str, Payload] = {"aspect_ratio": form.ratio}
+        if inputs.makes(*sides):
+            form = None
+            size = {"aspect_ratio": "custom", **dict(zip(("width", "height"), sides, strict=True))}
+        elif inputs.tier:
+            size[inputs.tier] = inputs.tiers[form.tier]
+        given, dropped = self.wishes(request, inputs, form, size, most_seed=MOST_SEED)
         payload: dict[str, Payload] = {"input": given}
         path = _path_of(model)
         if path is None:
             payload["version"], path = model, "predictions"
-        return Send(
-            url=f"{self.base_url}/v1/{path}",
-            payload=payload,
-            headers={"cancel-after": CANCEL_AFTER},
-            dropped=(
-                *dropped,
-                *unsaid_of(
-                    request,
-                    None if is_custom else form,
-                    seed=bool(seed_said(request, inputs, most=MOST_SEED)),
-                    formats=tuple(inputs.formats),
-                    background=inputs.background,
-                ),
-            ),
-        )
+        url = f"{self.base_url}/v1/{path}"
+        headers = {"cancel-after": CANCEL_AFTER}
+        return Send(url=url, payload=payload, headers=headers, dropped=dropped)
+
+    def said_of(self, model: str) -> dict[str, JsonValue]:
+        """Return what is always said to a model; to a version it is what its model is told."""
+        return super().said_of(_named(model))
 
     def next(self, reply: Reply) -> Next:
         """Return what follows from a complete answer: the prediction has begun, or it has not.
@@ -196,10 +179,6 @@ class Replicate(Queue):
             return step
         made = self._of_prediction(reply, step)
         return made if isinstance(made, Verdict) and made.kind is VerdictKind.PICTURES else step
-
-    def forbidding(self, reply: Reply) -> Verdict | Fetch:
-        """Read one as it is: a 403 is of more than the key."""
-        return self.judged(reply)
 
     def _in_known_words(self, reply: Reply) -> Reply:
         """Leave out of an answer what it repeats of the request: the pictures that were shown."""
@@ -226,29 +205,31 @@ class Replicate(Queue):
         """Return where the listing begins: everything since a day before the money was held."""
         return f"{self.base_url}/v1/predictions?created_after={quote(since(lost))}"
 
-    def looked(self, reply: Reply, lost: Lost) -> Looked:
-        """Return what a page of the listing shows; a page that cannot be read proves nothing."""
-        items, following = at(reply.document, "results"), at(reply.document, "next")
-        if not (200 <= reply.status < 300 and isinstance(items, list)):
-            return self._unsaid(reply)
-        next_url = (
-            address_of(following, base_url=self.base_url) if isinstance(following, str) else None
-        )
+    def _next_url(self, reply: Reply) -> str | None:
+        following = at(reply.document, "next")
+        return address_of(following, base_url=self.base_url) if isinstance(following, str) else None
+
+    def _problem_of(self, reply: Reply, lost: Lost) -> str:  # noqa: ARG002 - it is of the page
         has_end = isinstance(reply.document, dict) and "next" in reply.document
-        if not has_end or (following is not None and next_url is None):
-            return Unsaid(message="a page of the listing does not say where the next one is")
-        others = [one for one in items if text_at(one, "id") not in lost.taken]
-        found = next((one for one in others if _is_found(one, lost)), None)
-        if found is not None:
-            accepted = self._accepted(found)
-            nowhere = Unsaid(message="it is listed, without an address where it is asked for")
-            return nowhere if accepted is None else Found(accepted=accepted)
+        is_last = has_end and at(reply.document, "next") is None
+        if is_last or self._next_url(reply) is not None:
+            return ""
+        return "a page of the listing does not say where the next one is"
+
+    def _is_it(self, item: Json, lost: Lost) -> bool:
+        """Return whether a prediction is the lost one: of its model, with its seed and words."""
+        token = lost.token
+        if token is None or not is_for(token, text_at(item, "input", "prompt")):
+            return False
+        is_of_it = at(item, "input", "seed") == seed_of(token) and _is_of(item, lost.endpoint)
+        return is_of_it and text_at(item, "id") not in lost.taken
+
+    def _not_among(self, items: list[JsonValue], reply: Reply, lost: Lost) -> Looked:
         since_s = lost.opened_at.timestamp() - self._apart_s(reply)
-        if any(_may_be(item, lost, since_s) for item in others):
-            return Unsaid(
-                message=f"a prediction of {lost.endpoint or 'some model'} is listed that may be it"
-            )
-        return NotListed(next_url=next_url)
+        if any(_may_be(item, lost, since_s) for item in items):
+            model = lost.endpoint or "some model"
+            return Unsaid(message=f"a prediction of {model} is listed that may be it")
+        return NotListed(next_url=self._next_url(reply))
 
     def estimate(self, request: PictureRequest) -> Estimate:
         """Return what the picture is expected to cost; a version costs what its model does."""
@@ -272,13 +253,8 @@ class Replicate(Queue):
             return self._trouble(ask, reply)
         return (good("key", f"{self.who} accepts it"),)
 
-    def _of_model(self, ask: Ask, reply: Reply, today: date) -> tuple[Finding, ...]:
-        model = ask.model or ""
-        if reply.status == 404 and self.is_vendors and text_at(reply.document, "detail"):
-            return (missing(f"{self.who} has no such model", model),)
-        if reply.status != 200 or not text_at(reply.document, "name"):
-            return self._trouble(ask, reply)
-        return (self._has(model, today),)
+    def _on_page(self, model: str, reply: Reply, today: date) -> tuple[Finding, ...]:
+        return (self._has(model, today),) if text_at(reply.document, "name") else ()
 
     # Predictions ---------------------------------------------------------------------------------
 
@@ -288,35 +264,28 @@ class Replicate(Queue):
     def _of_prediction(self, reply: Reply, job: Accepted) -> Polled:
         prediction = reply.document
         word, output = text_at(prediction, "status"), at(prediction, "output")
-        known = replace(
-            ended(reply, job, VerdictKind.NO_PICTURE),
-            may_be_billed=word not in UNBILLED,
-            provider_code=cleaned(word, most=80),
-        )
-        sources = tuple(self._sources(reply, output))
+        state = self._states.get(word)
+        found = self.sources_of(reply, dict.fromkeys(_texts_of(output)))
+        sources = tuple(filter(_is_picture, found))
+        # A picture in the answer itself is whole whatever the word; one at an address may be a
+        # draft until it has ended. So it may be under a word that nobody knows, unless it says when
+        # it ended: its pictures are deleted an hour later.
+        is_over = state not in {"making", None} or at(prediction, "completed_at")
         held = tuple(one for one in sources if not isinstance(one, RemotePicture))
-        if word in PENDING:
-            # a picture in the answer itself is whole whatever the word; one at an address may be a
-            # draft until it has ended
-            if held:
-                return _with_pictures(known, prediction, held)
+        if state == "making" or not (held or is_over):
+            sources = held
+        if sources:
+            return with_pictures(self._with_details(reply, job), sources[:MOST_PICTURES])
+        if state == "making":
             return Poll(url=job.poll_url, after_s=self._asked_to_wait_s(reply))
-        # under a word that nobody knows the same holds, unless it says when it ended: its pictures
-        # are deleted an hour later
-        is_over = word in {SUCCEEDED, *UNBILLED, *PERHAPS_BILLED} or at(prediction, "completed_at")
-        if held or (sources and is_over):
-            return _with_pictures(known, prediction, sources)
-        if word in UNBILLED:
-            told = "it did not begin in time, and was given up at no cost"
-            return replace(known, kind=VerdictKind.BUSY, message=_told(prediction, told))
-        if word in PERHAPS_BILLED:
-            return _of_failure(known, prediction, word)
-        if word != SUCCEEDED:
+        if isinstance(state, End):
+            return self._ended(reply, job, state)
+        known = replace(self.ended(reply, job, VerdictKind.NO_PICTURE), provider_code=word)
+        if state is None:
             shown = cleaned(word, most=80)
             return Unclear(message=f"Replicate calls it {shown!r}, a word that is not known")
         if at(prediction, "data_removed") is True:
-            told = "its picture was made, and has been deleted an hour later"
-            return Gone(message=told)
+            return Gone(message="its picture was made, and has been deleted an hour later")
         if output == []:
             told = "made, and withheld as unsafe: its list of pictures is empty"
             return replace(known, kind=VerdictKind.REFUSED, about="output", message=told)
@@ -324,14 +293,28 @@ class Replicate(Queue):
             return replace(known, message="it succeeded without a picture")
         return Unclear(message="it succeeded, with an output in a shape that is not known")
 
-    def _sources(self, reply: Reply, output: Json) -> Iterator[PictureSource | RemotePicture]:
-        """Yield the pictures of an output, which is one or a list, by model."""
-        for text in dict.fromkeys(_texts_of(output)):
-            source = reply.source(text, base_url=self.base_url)
-            if source is not None and (
-                not isinstance(source, InlinePicture) or begins_as_picture(text)
-            ):
-                yield source
+    def _with_details(self, reply: Reply, job: Accepted) -> Verdict:
+        facts = {name: text_at(reply.document, name) for name in ("model", "version")}
+        seed = figure_of(at(reply.document, "input", "seed"), most=2**63)
+        facts["seed"] = "" if seed is None else str(seed)
+        details = {name: cleaned(fact) for name, fact in facts.items() if fact}
+        return replace(self.ended(reply, job, VerdictKind.PICTURES), details=details)
+
+    def _ended(self, reply: Reply, job: Accepted, end: End) -> Verdict:
+        """Judge one that ended without a picture: by a policy, if its sentence says so."""
+        error = text_at(reply.document, "error")
+        verdict = replace(
+            super()._ended(reply, job, end),
+            message=cleaned(error) or end.message,
+            provider_code=text_at(reply.document, "status"),
+        )
+        said = sentence(error).lower()
+        known = next((one for one in REFUSED_FOR if one[0] in said), None)
+        is_flagged = known is not None or any(one in said for one in meanings().about.flagged)
+        if end.kind is not VerdictKind.NO_PICTURE or not is_flagged:
+            return verdict
+        about = about_of_sentence(sentence(error)) if known is None else known[1]
+        return replace(verdict, kind=VerdictKind.REFUSED, about=about)
 
     def _asked_to_wait_s(self, reply: Reply) -> float | None:
         """Return what ``Retry-After`` says; the reset of a window that has room left is no hint."""
@@ -367,44 +350,6 @@ def _path_of(model: str) -> str | None:
     return f"models/{quote(owner, safe='')}/{quote(name, safe='')}/predictions"
 
 
-def _most_shown(inputs: Inputs) -> int | None:
-    if inputs.references is None:
-        return 0
-    return 1 if inputs.one else None
-
-
-# What is asked for -------------------------------------------------------------------------------
-
-
-def _is_custom(request: PictureRequest, inputs: Inputs) -> bool:
-    if inputs.custom is None:
-        return False
-    least, most, step = inputs.custom
-    return all(
-        least <= side <= most and not side % step for side in (request.width_px, request.height_px)
-    )
-
-
-def _in_pixels(request: PictureRequest) -> dict[str, Payload]:
-    return {"aspect_ratio": "custom", "width": request.width_px, "height": request.height_px}
-
-
-def _in_words(form: Form, inputs: Inputs) -> dict[str, Payload]:
-    tier: dict[str, Payload] = {inputs.tier: inputs.tiers[form.tier]} if inputs.tier else {}
-    return {"aspect_ratio": form.ratio, **tier}
-
-
-def _said(request: PictureRequest, inputs: Inputs) -> dict[str, Payload]:
-    said: dict[str, Payload] = {**seed_said(request, inputs, most=MOST_SEED)}
-    if inputs.formats:
-        said["output_format"] = inputs.formats.get(request.output_format, "png")
-    if inputs.quality:
-        said["quality"] = request.quality
-    if inputs.background:
-        said["background"] = request.background
-    return said
-
-
 # What came of it ---------------------------------------------------------------------------------
 
 
@@ -414,42 +359,11 @@ def _texts_of(output: Json) -> Iterator[str]:
             yield one
 
 
-def _with_pictures(
-    known: Verdict, prediction: Json, sources: tuple[PictureSource | RemotePicture, ...]
-) -> Verdict | Fetch:
-    facts = {name: text_at(prediction, name) for name in ("model", "version")}
-    seed = figure_of(at(prediction, "input", "seed"), most=2**63)
-    facts["seed"] = "" if seed is None else str(seed)
-    details = {name: cleaned(fact) for name, fact in facts.items() if fact}
-    verdict = replace(
-        known, kind=VerdictKind.PICTURES, may_be_billed=True, provider_code=None, details=details
-    )
-    return with_pictures(verdict, sources[:MOST_PICTURES])
-
-
-def _of_failure(known: Verdict, prediction: Json, word: str) -> Verdict:
-    """Judge a prediction that ended without a picture: by a policy, if its sentence says so."""
-    message = _told(prediction, f"the prediction {word}")
-    said = sentence(text_at(prediction, "error"))
-    known_one = next((one for one in REFUSED_FOR if one[0] in said.lower()), None)
-    if known_one is None and not any(words in said.lower() for words in meanings().about.flagged):
-        return replace(known, message=message)
-    about = about_of_sentence(said) if known_one is None else known_one[1]
-    return replace(known, kind=VerdictKind.REFUSED, about=about, message=message)
-
-
-def _told(prediction: Json, otherwise: str) -> str:
-    return cleaned(text_at(prediction, "error")) or otherwise
+def _is_picture(source: PictureSource | RemotePicture) -> bool:
+    return not isinstance(source, InlinePicture) or begins_as_picture(source.base64)
 
 
 # What a listing shows ----------------------------------------------------------------------------
-
-
-def _is_found(item: Json, lost: Lost) -> bool:
-    """Return whether a prediction is the lost one: of its model, with its seed and its words."""
-    if lost.token is None or not is_for(lost.token, text_at(item, "input", "prompt")):
-        return False
-    return at(item, "input", "seed") == seed_of(lost.token) and _is_of(item, lost.endpoint)
 
 
 def _may_be(item: Json, lost: Lost, since_s: float) -> bool:
@@ -459,7 +373,8 @@ def _may_be(item: Json, lost: Lost, since_s: float) -> bool:
     have drawn, or its model may take none, so that it would not be repeated; and nothing else shows
     that it is another's: neither its model nor its time.
     """
-    if not _is_of(item, lost.endpoint) or _began_before(item, since_s):
+    is_anothers = text_at(item, "id") in lost.taken or not _is_of(item, lost.endpoint)
+    if is_anothers or _began_before(item, since_s):
         return False
     given, inputs = at(item, "input"), _inputs(lost.endpoint)
     if lost.token is None or not inputs.seed or not isinstance(given, dict):

@@ -17,7 +17,6 @@ from pydantic import JsonValue
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.exchange import (
     Asked,
-    Found,
     Gone,
     Lost,
     NotListed,
@@ -33,9 +32,9 @@ from stage3_plugin.domain.profile import Listing, Profile
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.providers.base import Looked, Next, Polled
-from stage3_plugin.providers.hosted import Hosted, unsaid_of
+from stage3_plugin.providers.hosted import unsaid_of
 from stage3_plugin.providers.models import takes_of
-from stage3_plugin.providers.queue import SINCE, ended
+from stage3_plugin.providers.queue import SINCE, Queue
 from stage3_plugin.providers.replies.figures import figure_of
 from stage3_plugin.providers.replies.free_answers import bad, good, unsure
 from stage3_plugin.providers.replies.polling import is_gone, is_job_id
@@ -66,11 +65,13 @@ PROFILE = Profile(
 )
 
 
-class XAI(Hosted):
+class XAI(Queue):
     """The provider ``xai``; the arguments are those of ``Hosted``.
 
     Its ``base_url`` ends before the version of the API.
     """
+
+    _listed = ("data",)
 
     @staticmethod
     def profile_of(endpoint: Endpoint, /) -> Profile:
@@ -152,32 +153,29 @@ class XAI(Hosted):
         part = reply.parts.get("") if 200 <= reply.status < 300 else None
         if part is None:  # a page of what stands in between, say
             return self._unsaid(reply)
-        verdict = ended(reply, job, VerdictKind.PICTURES)
+        verdict = self.ended(reply, job, VerdictKind.PICTURES)
         return replace(verdict, sources=(SpooledPart(part.index),))
 
     def look_for(self, lost: Lost) -> str:  # noqa: ARG002 - its files have no search that is documented
         """Return where the account's files begin, the newest first."""
         return f"{self.base_url}/v1/files?limit=100&order=desc"
 
-    def looked(self, reply: Reply, lost: Lost) -> Looked:
-        """Return what a page of the files shows."""
-        files = at(reply.document, "data")
-        if not (200 <= reply.status < 300 and isinstance(files, list)):
-            return self._unsaid(reply)
-        for one in files:
-            job_id = text_at(one, "id")
-            is_it = lost.token is not None and text_at(one, "filename") == _file_name(lost.token)
-            if is_it and is_job_id(job_id) and job_id not in lost.taken:
-                return Found(accepted=self._accepted(job_id))
+    def _is_it(self, item: Json, lost: Lost) -> bool:
+        is_named = lost.token is not None and text_at(item, "filename") == _file_name(lost.token)
+        job_id = text_at(item, "id")
+        return is_named and is_job_id(job_id) and job_id not in lost.taken
+
+    def _of_listed(self, item: Json) -> Accepted:
+        job_id = text_at(item, "id")
+        content = f"{self.base_url}/v1/files/{quote(job_id, safe='')}/content"
+        return Accepted(job_id=job_id, poll_url=content, keeps_s=KEPT_S)
+
+    def _not_among(self, items: list[JsonValue], reply: Reply, lost: Lost) -> Looked:
         following = text_at(reply.document, "pagination_token")
-        if not following or _is_older(files, (lost.opened_at - SINCE).timestamp()):
+        if not following or _is_older(items, (lost.opened_at - SINCE).timestamp()):
             return NotListed(next_url=None)
         more = f"&pagination_token={quote(following, safe='', errors='replace')}"
         return NotListed(next_url=self.look_for(lost) + more)
-
-    def _accepted(self, job_id: str) -> Accepted:
-        content = f"{self.base_url}/v1/files/{quote(job_id, safe='')}/content"
-        return Accepted(job_id=job_id, poll_url=content, keeps_s=KEPT_S)
 
     def checks(self, models: tuple[str, ...]) -> tuple[Ask | Finding, ...]:
         """Return what can be asked for free: the key's page, and one for each model."""
