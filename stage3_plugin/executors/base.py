@@ -19,6 +19,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
+from stage3_plugin.errors import JobFailed
+
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
@@ -80,19 +82,6 @@ class Work:
     most_bytes: int = 64 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Why a job was not done.
-
-    Attributes:
-        words: In one line.
-        may_pass: It may be done the next time; else it would be the same again.
-    """
-
-    words: str
-    may_pass: bool = True
-
-
 class Worker(Protocol):
     """What a replica has made, and does jobs with; it may block, and is called by one thread."""
 
@@ -101,7 +90,7 @@ class Worker(Protocol):
         """How many jobs it takes in one call."""
         ...
 
-    def do(self, jobs: list[bytes], /) -> list[bytes | Problem]:
+    def do(self, jobs: list[bytes], /) -> list[bytes | JobFailed]:
         """Do jobs; what is made of each, or why it is not, in their order.
 
         What it raises is every job's problem, and the replica lives on.

@@ -22,7 +22,8 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any, Final, TypeAlias
 
-from stage3_plugin.executors.base import Problem, Work
+from stage3_plugin.errors import JobFailed
+from stage3_plugin.executors.base import Work
 
 Said: TypeAlias = Mapping[str, Any]
 LONGEST_ANSWER: Final = 64 << 20
@@ -56,7 +57,7 @@ def making(work: Work) -> tuple[Said, list[bytes]]:
     return {"make": said}, [work.setup]
 
 
-def made_of(found: bytes | Problem, into: str, part: str) -> Said | None:
+def made_of(found: bytes | JobFailed, into: str, part: str) -> Said | None:
     """Write what was made, whole or not at all; say why, where nothing was.
 
     Args:
@@ -64,8 +65,8 @@ def made_of(found: bytes | Problem, into: str, part: str) -> Said | None:
         into: Where it is to appear.
         part: Where it is written first, in the same folder: made new, and never through a link.
     """
-    if isinstance(found, Problem):
-        return {"words": found.words, "may_pass": found.may_pass}
+    if isinstance(found, JobFailed):
+        return {"words": str(found), "may_pass": found.may_pass}
     try:
         with open(part, "xb", opener=partial(os.open, mode=0o600)) as file:
             file.write(found)

@@ -1,7 +1,7 @@
 """What runs in a replica, wherever that is: makes what does the work once, then does jobs with it.
 
 A process of this machine and an actor of a cluster have the same one. What it returns is bytes or a
-:class:`~stage3_plugin.executors.base.Problem`, checked by type and length before it goes anywhere.
+:class:`~stage3_plugin.errors.JobFailed`, checked by type and length before it goes anywhere.
 Nothing heavy is imported here.
 """
 
@@ -12,14 +12,11 @@ import sys
 from collections.abc import Sequence
 from typing import cast
 
-from stage3_plugin.executors.base import Problem, Work, Worker
+from stage3_plugin.errors import JobFailed, WorkUnusable
+from stage3_plugin.executors.base import Work, Worker
 
 LONGEST_PROBLEM = 4_000
 """Characters; longer words would not be read to their end."""
-
-
-class Unusable(Exception):
-    """What does the work could not be made; its words say why, in one line."""
 
 
 class Replica:
@@ -29,7 +26,7 @@ class Replica:
         work: What it makes first.
 
     Raises:
-        Unusable: It cannot be imported, or made.
+        WorkUnusable: It cannot be imported, or made.
     """
 
     def __init__(self, work: Work) -> None:
@@ -39,43 +36,42 @@ class Replica:
         try:
             made = getattr(importlib.import_module(module), name)(work.setup)
             at_once = int(made.at_once)
-        except Unusable:
+        except WorkUnusable:
             raise
         except Exception as error:
-            raise Unusable(in_one_line(error)) from error
+            raise WorkUnusable(in_one_line(error)) from error
         self._worker: Worker = made
         self.at_once = max(at_once, 1)
         """How many jobs are done in one call."""
 
-    def do(self, jobs: Sequence[bytes]) -> list[bytes | Problem]:
+    def do(self, jobs: Sequence[bytes]) -> list[bytes | JobFailed]:
         """Do jobs; an answer for each, in their order. Whatever fails is a problem, and no error.
 
         Several of which one call makes nothing are done one by one: each is whole or not at all.
         """
         found = self._tried(list(jobs))
-        if isinstance(found, Problem):
+        if isinstance(found, JobFailed):
             return [found] if len(jobs) == 1 else [self.do([job])[0] for job in jobs]
         return [self._checked(one) for one in found]
 
-    def _tried(self, jobs: list[bytes]) -> list[object] | Problem:
+    def _tried(self, jobs: list[bytes]) -> list[object] | JobFailed:
         """Return an answer for each job, or why there are none."""
         try:
             found = cast("object", self._worker.do(jobs))
         except Exception as error:  # noqa: BLE001 - it is these jobs' alone
-            return Problem(in_one_line(error))
+            return JobFailed(in_one_line(error))
         if not isinstance(found, list) or len(cast("list[object]", found)) != len(jobs):
-            return Problem(f"made something else than a list of {len(jobs)}", may_pass=False)
+            return JobFailed(f"made something else than a list of {len(jobs)}", may_pass=False)
         return cast("list[object]", found)
 
-    def _checked(self, found: object) -> bytes | Problem:
-        if isinstance(found, Problem):
-            words, may_pass = str(found.words)[:LONGEST_PROBLEM], bool(found.may_pass)
-            return Problem(words, may_pass=may_pass)
+    def _checked(self, found: object) -> bytes | JobFailed:
+        if isinstance(found, JobFailed):
+            return JobFailed(str(found)[:LONGEST_PROBLEM], may_pass=bool(found.may_pass))
         if not isinstance(found, bytes):
-            return Problem(f"made {type(found).__name__}, and not bytes", may_pass=False)
+            return JobFailed(f"made {type(found).__name__}, and not bytes", may_pass=False)
         if len(found) > self._most_bytes:
             most = f"{len(found):,} bytes, and at most {self._most_bytes:,} are taken"
-            return Problem(f"made {most}", may_pass=False)
+            return JobFailed(f"made {most}", may_pass=False)
         return found
 
 

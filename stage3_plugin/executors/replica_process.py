@@ -19,9 +19,10 @@ import time
 from contextlib import suppress
 from typing import IO, Any, Final, TypeAlias
 
+from stage3_plugin.errors import WorkUnusable
 from stage3_plugin.executors.base import Work
 from stage3_plugin.executors.messages import Said, answer, made_of, next_message
-from stage3_plugin.executors.replica import Replica, Unusable
+from stage3_plugin.executors.replica import Replica
 
 GRACE_S: Final = 3.0
 """How long a replica whose input has ended may take to end by itself."""
@@ -43,7 +44,7 @@ def main() -> None:
     _keep_from_forks(jobs, answers)
     try:
         replica = Replica(Work(**head["make"], setup=setup))
-    except Unusable as error:
+    except WorkUnusable as error:
         _say(answers, {"unusable": str(error)})
         return
     _end_if_forked(home)

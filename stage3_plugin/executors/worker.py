@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 
-from stage3_plugin.executors.base import Problem
+from stage3_plugin.errors import JobFailed
 
 PLAIN = "stage3_plugin.executors.worker:Plain"
 """The target of a :class:`~stage3_plugin.executors.base.Work` whose setup names a function."""
@@ -23,7 +23,7 @@ class Plain:
     def __init__(self, work: bytes) -> None:
         self._module, _, self._name = work.decode().partition(":")
 
-    def do(self, jobs: list[bytes]) -> list[bytes | Problem]:
+    def do(self, jobs: list[bytes]) -> list[bytes | JobFailed]:
         """Do jobs; what is raised is put into words by who called."""
         work = getattr(importlib.import_module(self._module), self._name)
         return [work(job) for job in jobs]

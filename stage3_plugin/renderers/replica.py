@@ -11,9 +11,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from stage3_plugin.domain.model import ModelRequest
-from stage3_plugin.errors import JobFailed
-from stage3_plugin.executors.base import Problem
-from stage3_plugin.executors.replica import Unusable, in_one_line
+from stage3_plugin.errors import JobFailed, WorkUnusable
+from stage3_plugin.executors.replica import in_one_line
 from stage3_plugin.renderers.model_jobs import request_from, setup_from
 
 WORK = "stage3_plugin.renderers.replica:made_of"
@@ -27,7 +26,7 @@ def made_of(setup: bytes) -> ModelWorker:
         setup: From :func:`~stage3_plugin.renderers.model_jobs.setup_of`.
 
     Raises:
-        Unusable: It cannot be imported, is no class, cannot be made, or renders nothing.
+        WorkUnusable: It cannot be imported, is no class, cannot be made, or renders nothing.
     """
     model_class, model_args = setup_from(setup)
     return ModelWorker(_made(_imported(model_class), model_class, model_args), model_class)
@@ -38,13 +37,13 @@ def _imported(model_class: str) -> Callable[..., object]:
     try:
         found: object = importlib.import_module(module)
     except Exception as error:
-        raise Unusable(f"{model_class} cannot be imported: {in_one_line(error)}") from error
+        raise WorkUnusable(f"{model_class} cannot be imported: {in_one_line(error)}") from error
     for part in name.split("."):
         found = getattr(found, part, None)
     if found is None:
-        raise Unusable(f"{model_class} is not there: the module {module} has no {name}")
+        raise WorkUnusable(f"{model_class} is not there: the module {module} has no {name}")
     if not isinstance(found, type):
-        raise Unusable(f"{model_class} is {type(found).__name__}, and no class")
+        raise WorkUnusable(f"{model_class} is {type(found).__name__}, and no class")
     return cast("Callable[..., object]", found)
 
 
@@ -52,11 +51,11 @@ def _made(of: Callable[..., object], model_class: str, model_args: dict[str, Any
     try:
         return of(**model_args)
     except JobFailed as error:  # words of our own
-        raise Unusable(str(error)) from error
+        raise WorkUnusable(str(error)) from error
     except Exception as error:
         with_args = f"model_args {', '.join(model_args)}" if model_args else "no model_args"
         problem = f"{model_class} cannot be made with {with_args}: {in_one_line(error)}"
-        raise Unusable(problem) from error
+        raise WorkUnusable(problem) from error
 
 
 class ModelWorker:
@@ -66,26 +65,26 @@ class ModelWorker:
         self._render: Any = getattr(model, "render", None)
         self._render_many: Any = getattr(model, "render_many", None)
         if not (callable(self._render) or callable(self._render_many)):
-            raise Unusable(f"{model_class} has no method render(request)")
+            raise WorkUnusable(f"{model_class} has no method render(request)")
         at_once: object = getattr(model, "at_once", 1)
         if not isinstance(at_once, int) or isinstance(at_once, bool) or at_once < 1:
-            raise Unusable(f"{model_class}.at_once is {at_once!r}, and no number of 1 or more")
+            raise WorkUnusable(f"{model_class}.at_once is {at_once!r}, and no number of 1 or more")
         self.at_once = at_once if callable(self._render_many) else 1
 
-    def do(self, jobs: list[bytes]) -> list[bytes | Problem]:
+    def do(self, jobs: list[bytes]) -> list[bytes | JobFailed]:
         """Render pictures, together where the class can and there are several."""
         requests = [request_from(job) for job in jobs]
         if callable(self._render_many) and (len(requests) > 1 or not callable(self._render)):
             return self._together(requests)
         return [self._alone(request) for request in requests]
 
-    def _alone(self, request: ModelRequest) -> bytes | Problem:
+    def _alone(self, request: ModelRequest) -> bytes | JobFailed:
         try:
             return _picture(self._render(request), "render")
         except Exception as error:  # noqa: BLE001 - the class is the user's
             return _problem(error)
 
-    def _together(self, requests: list[ModelRequest]) -> list[bytes | Problem]:
+    def _together(self, requests: list[ModelRequest]) -> list[bytes | JobFailed]:
         found: object = self._render_many(requests)  # what it raises, the host puts into words
         if not isinstance(found, list | tuple):
             raise TypeError(f"render_many returned {type(found).__name__}, and no list of pictures")
@@ -97,7 +96,7 @@ class ModelWorker:
         return [_picture(one, "render_many") for one in pictures]
 
 
-def _picture(found: object, method: str) -> bytes | Problem:
+def _picture(found: object, method: str) -> bytes | JobFailed:
     if isinstance(found, bytes):
         return found
     if isinstance(found, bytearray):
@@ -105,10 +104,10 @@ def _picture(found: object, method: str) -> bytes | Problem:
     if isinstance(found, Exception):
         return _problem(found)
     kind = "nothing" if found is None else type(found).__name__
-    return Problem(f"{method} returned {kind}, and not the bytes of a picture", may_pass=False)
+    return JobFailed(f"{method} returned {kind}, and not the bytes of a picture", may_pass=False)
 
 
-def _problem(error: Exception) -> Problem:
+def _problem(error: Exception) -> JobFailed:
     if isinstance(error, JobFailed):  # words of our own
-        return Problem(str(error), may_pass=error.may_pass)
-    return Problem(in_one_line(error))
+        return error
+    return JobFailed(in_one_line(error))

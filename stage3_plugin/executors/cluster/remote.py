@@ -15,7 +15,7 @@ from contextlib import suppress
 from threading import Lock, Thread
 from typing import Any, cast
 
-from stage3_plugin.executors.base import Problem
+from stage3_plugin.errors import JobFailed
 from stage3_plugin.executors.messages import Said, made_of
 
 _LONGEST_WORDS = 600
@@ -63,7 +63,7 @@ class Actor:
     def do(self, jobs: list[bytes]) -> list[tuple[bytes, None] | tuple[str, bool]]:
         """Do jobs: what was made of each, or a problem and whether it may pass."""
         return [
-            (made, None) if isinstance(made, bytes) else (made.words, made.may_pass)
+            (made, None) if isinstance(made, bytes) else (str(made), made.may_pass)
             for made in self._replica.do(jobs)
         ]
 
@@ -107,7 +107,7 @@ class Remote:
             self._ray.kill(self._actor, no_restart=True)
 
     def _answer(self, about: Said, parts: list[bytes], say: Callable[[Said], None]) -> None:
-        found: Sequence[bytes | Problem] = ()
+        found: Sequence[bytes | JobFailed] = ()
         said: dict[str, Any] = {"line": about["line"]}
         is_idle = True
         try:
@@ -135,22 +135,22 @@ class Remote:
             raise Gone(f"answered with {type(made).__name__}")
         return {"at_once" if type(made) is int else "unusable": made}
 
-    def _done(self, jobs: list[bytes]) -> Sequence[bytes | Problem]:
+    def _done(self, jobs: list[bytes]) -> Sequence[bytes | JobFailed]:
         found: object = self._ray.get(self._actor.do.remote(jobs))
         if type(found) is not list or len(cast("list[object]", found)) != len(jobs):
             raise Gone("answered with something else than its jobs")
         return [_checked(one) for one in cast("list[object]", found)]
 
 
-def _checked(found: object) -> bytes | Problem:
+def _checked(found: object) -> bytes | JobFailed:
     """Take bytes, or words; anything else is a problem, whoever sent it."""
     if type(found) is tuple and len(cast("tuple[object, ...]", found)) == 2:
         made, may_pass = cast("tuple[object, object]", found)
         if type(made) is bytes and may_pass is None:
             return made
         if type(made) is str and type(may_pass) is bool:
-            return Problem(made, may_pass=may_pass)
-    return Problem("its replica answered with something else than bytes", may_pass=False)
+            return JobFailed(made, may_pass=may_pass)
+    return JobFailed("its replica answered with something else than bytes", may_pass=False)
 
 
 def _words(error: BaseException) -> str:
