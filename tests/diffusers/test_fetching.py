@@ -30,7 +30,7 @@ def rendered(**more: object) -> str:
         f"""
 try:
     (picture,) = here.made(here.replica({NAME!r}, **{more!r}), here.asked())
-except here.Unusable as error:
+except here.WorkUnusable as error:
     print(error)
 else:
     print("made", here.hash_of(picture))

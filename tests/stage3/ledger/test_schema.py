@@ -551,7 +551,7 @@ def test_commits_are_durable(tmp_path: Path) -> None:
 
     with opened(tmp_path) as ledger:
         execute = ledger.engine.execute
-        found = {name: execute(f"PRAGMA {name}").fetchone()[0] for name in pragmas}
+        found = {name: value for name in pragmas for (value,) in execute(f"PRAGMA {name}")}
 
     assert found == {
         "journal_mode": "wal",
