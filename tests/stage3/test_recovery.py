@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from stage3_plugin.domain.purchase import Held, Limits, NewPurchase
+from stage3_plugin.domain.purchase import Held, Limits, NewPurchase, Settlement
 from stage3_plugin.domain.states import State
 from stage3_plugin.engine.asked import request_for
 from stage3_plugin.engine.backend import endpoint_of
@@ -23,6 +23,7 @@ from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.home import home_of, new_run_id
 from stage3_plugin.purchase.conversation import Conversation
 from stage3_plugin.settings import Settings
+from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.storage.spool.reading import SpooledAnswer
 from tests.doors import HOLD, bills, painter
 from tests.fakes.image_api import ImageApi
@@ -156,6 +157,29 @@ async def test_what_was_sent_without_a_whole_answer_is_unknown(
     assert failure is not None
     assert failure.code == "unknown"
     assert attempt_id[:8] in failure.message
+
+
+async def test_what_is_decided_while_a_run_recovers_it_stays_so(
+    dead: Dead, image_api: ImageApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another run and a person were quicker than the commit of this one."""
+    dead.leaves()
+    secure = Pictures.secure
+
+    async def after_a_decision(pictures: Pictures, name: str) -> None:
+        now = datetime.now(UTC)
+        with Ledger.open(dead.ledger_path) as ledger, ledger.transaction():
+            ledger.settle(name, Settlement(state=State.UNKNOWN), now=now)
+            lost = Settlement(state=State.WROTE_OFF, decided_by="user")
+            ledger.settle(name, lost, now=now)
+        await secure(pictures, name)
+
+    monkeypatch.setattr(Pictures, "secure", after_a_decision)
+    ran = await rerun(dead)
+
+    assert ran.named("ledger.left_open") == []
+    assert states(dead.folder) == [State.WROTE_OFF, State.PAID]
+    assert image_api.received() == 1
 
 
 async def test_a_refusal_is_taken_in_too(dead: Dead, image_api: ImageApi) -> None:
