@@ -67,6 +67,7 @@ VALUES = {
     "Unsaid": "message",
     "Gone": "message",
     "Unclear": "message",
+    "End": "message",
     "StageSummary": "message",
     "Meaning": "next_step",
 }
@@ -172,6 +173,7 @@ class Reader:
     def __init__(self, read: Mapping[str, Source]) -> None:
         self._read = read
         self._errors = _errors(read)
+        self._data = _data(read)
 
     def all(self) -> Iterator[Found]:
         """Yield every text that is given to an error, a failure or a warning."""
@@ -363,7 +365,7 @@ class Reader:
             case ast.Name(id=name):
                 return self._named(source, name, env, deeper)
             case ast.Attribute(value=ast.Name(id="self"), attr=name):
-                return env.get(f"self.{name}", NOTHING)
+                return env.get(f"self.{name}") or self._data.get(name, NOTHING)
             case ast.Attribute(value=ast.Name(id=module), attr=name):
                 place = ".".join(source.imports.get(module, ()))
                 other = self._read.get(place)
@@ -457,6 +459,33 @@ def _errors(read: Mapping[str, Source]) -> dict[str, tuple[Source, ast.ClassDef]
         return any(is_error(_name(base)) for base in classes[name][1].bases)
 
     return {name: place for name, place in classes.items() if is_error(name)}
+
+
+def _data(read: Mapping[str, Source]) -> Mapping[str, Texts]:
+    """Return what classes say as data, by the name of the attribute, in whichever class it is."""
+    found: dict[str, Texts] = {}
+    classes = (one for source in read.values() for one in source.classes.values())
+    for node in (node for one in classes for node in one.body):
+        for name, value in _pairs(node):
+            if isinstance(value, ast.Constant) and isinstance(value.value, str) and value.value:
+                found[name] = tuple(dict.fromkeys((*found.get(name, ()), value.value)))
+    return {name: texts for name, texts in found.items() if name.startswith("_")}
+
+
+def _pairs(node: ast.stmt) -> Iterator[tuple[str, ast.expr]]:
+    match node:
+        case ast.Assign(targets=[ast.Name(id=name)], value=value):
+            yield name, value
+        case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
+            yield name, value
+        case ast.Assign(targets=[ast.Tuple(elts=names)], value=ast.Tuple(elts=values)):
+            yield from (
+                (one.id, it)
+                for one, it in zip(names, values, strict=True)
+                if isinstance(one, ast.Name)
+            )
+        case _:
+            pass
 
 
 def _message(name: str, call: ast.Call, words: Mapping[str, ast.expr]) -> ast.expr | None:

@@ -16,7 +16,7 @@ from urllib.parse import quote
 from pydantic import Field
 
 from stage3_plugin.domain.endpoint import Endpoint
-from stage3_plugin.domain.exchange import InlinePictureOf, Payload, Reply, Send
+from stage3_plugin.domain.exchange import Gone, InlinePictureOf, Payload, Reply, Send
 from stage3_plugin.domain.free_checks import Ask, Finding
 from stage3_plugin.domain.job import Accepted
 from stage3_plugin.domain.money import MOST_USD
@@ -25,6 +25,7 @@ from stage3_plugin.domain.reference import SentPicture
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.providers.models import inputs_of
+from stage3_plugin.providers.profiles import profile_named
 from stage3_plugin.providers.queue import End, Queue, State, with_inputs
 from stage3_plugin.providers.replies.figures import figure_of
 from stage3_plugin.providers.replies.free_answers import bad, good, unsure
@@ -32,17 +33,17 @@ from stage3_plugin.providers.replies.polling import is_gone
 from stage3_plugin.providers.replies.reading import Json, at, cleaned, items_at, text_at
 from stage3_plugin.settings import ProviderOptions
 
-_REFUSED = "refused by the provider's policy ({why}); change the scene's prompt"
+_REFUSED = "refused by the provider's policy"
 
 # What it says, and where that stands; "facts" is the record of wire facts that this is from. -----
 
 STATES: Mapping[str, State] = {
     **dict.fromkeys(("Pending", "Reasoning", "Generating", "Queued", "Request Accepted"), "making"),
     "Ready": "made",
-    "Request Moderated": End(VerdictKind.REFUSED, _REFUSED, "input"),
-    "Content Moderated": End(VerdictKind.REFUSED, _REFUSED, "output"),
-    "Error": End(VerdictKind.NO_PICTURE, "the task failed (Error)"),
-    "Failed": End(VerdictKind.NO_PICTURE, "the task failed (Failed)"),
+    "Request Moderated": End(VerdictKind.REFUSED, message=_REFUSED, about="input"),
+    "Content Moderated": End(VerdictKind.REFUSED, message=_REFUSED, about="output"),
+    "Error": End(VerdictKind.NO_PICTURE, message="the task failed (Error)"),
+    "Failed": End(VerdictKind.NO_PICTURE, message="the task failed (Failed)"),
 }
 """The first three of FLUX 3 (six public clients of 2026-10 have them), two seen beside them;
 whether FLUX.2 says them too is not known, and the address is the same (facts3 0 and 4.4); then
@@ -54,30 +55,7 @@ FAILS_AS = 503
 such a body it is an overload (facts3 4.4; two public clients of 2026-10 read it so)."""
 CREDIT_USD = Decimal("0.01")
 """docs.bfl.ai/quick_start/pricing."""
-KEEPS_S = 3600.0
-"""A picture's address is good for about an hour (docs.bfl.ai/flux_3, by clients of 2026-10), or for
-10 minutes (docs.bfl.ai before; the official SDK, which forgets tasks after 30). The longer one is
-the safe one: nothing is given up before it, and a picture is fetched at once whatever it is, its
-task asked anew for an address a minute later. Whether that gives a fresh one is not known."""
-
-PROFILE = Profile(
-    name="bfl",
-    vendor="Black Forest Labs",
-    base_url="https://api.bfl.ai",
-    key_variable="BFL_API_KEY",
-    key_header="x-key",
-    key_prefix="",
-    # delivery-us1.bfl.ai and its like; the second is the older one (facts 1.3)
-    picture_hosts=(".bfl.ai", "bfldeliveryprod.blob.core.windows.net"),
-    seed=True,
-    references=True,
-    unsaid=frozenset({"background", "quality"}),
-    reports_cost=True,
-    pictures_last_s=KEEPS_S,
-    has_jobs=True,
-    keeps_s=KEEPS_S,
-    job_hosts=(".bfl.ai",),  # api.eu1, api.us2, … (facts 1.3; litellm checks the same)
-)
+PROFILE = profile_named("bfl")
 
 
 class BflOptions(ProviderOptions):
@@ -108,7 +86,7 @@ class Bfl(Queue):
     """
 
     Options = BflOptions
-    _keeps_s, _forbids_keys = KEEPS_S, True
+    _forbids_keys = True
     _poll, _picture, _seed = ("polling_url",), ("result", "sample"), ("result", "seed")
     _states = STATES
     _calls, _noun = "Black Forest Labs calls the task", "task"
@@ -131,11 +109,11 @@ class Bfl(Queue):
     def _shown(self, sent: SentPicture) -> Payload:
         return InlinePictureOf(sent)
 
-    def _gone(self, reply: Reply, job: Accepted) -> str | None:  # noqa: ARG002 - the word says it
+    def _gone(self, reply: Reply, job: Accepted) -> Gone | None:  # noqa: ARG002 - the word says it
         word = text_at(reply.document, "status")
         if not (word == NOT_FOUND or is_gone(reply)):
             return None
-        return f"Black Forest Labs does not know it: {cleaned(word)}".rstrip(": ")
+        return Gone(message=f"Black Forest Labs does not know it: {cleaned(word)}".rstrip(": "))
 
     def _is_told(self, reply: Reply, word: str) -> bool:
         is_failure = reply.status == FAILS_AS and isinstance(STATES.get(word), End)
@@ -144,8 +122,12 @@ class Bfl(Queue):
     def _ended(self, reply: Reply, job: Accepted, end: End) -> Verdict:
         word = text_at(reply.document, "status")
         why = ", ".join(_reasons(reply.document)) or word
-        message = cleaned(end.message.format(why=why))
-        return replace(super()._ended(reply, job, end), message=message, provider_code=word)
+        message = end.message
+        if end.kind is VerdictKind.REFUSED:
+            message = f"refused by the provider's policy ({why}); change the scene's prompt"
+        return replace(
+            super()._ended(reply, job, end), message=cleaned(message), provider_code=word
+        )
 
     def checks(self, models: tuple[str, ...]) -> tuple[Ask | Finding, ...]:
         """Return what can be asked for free: the credits, which only a good key is told."""

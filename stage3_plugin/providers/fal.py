@@ -34,16 +34,18 @@ from stage3_plugin.domain.exchange import (
     Reply,
     Send,
     Unclear,
+    Unsaid,
 )
 from stage3_plugin.domain.free_checks import Ask, Finding, Price
 from stage3_plugin.domain.job import Accepted, is_for, seed_of
 from stage3_plugin.domain.money import MOST_USD
-from stage3_plugin.domain.profile import Listing, Profile
+from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.providers.base import Looked, Next, Polled
 from stage3_plugin.providers.models import inputs_of
 from stage3_plugin.providers.prices import listed_usd
+from stage3_plugin.providers.profiles import profile_named
 from stage3_plugin.providers.queue import MOST_SEED, Queue, since, with_inputs
 from stage3_plugin.providers.replies.answers import details_of, with_pictures
 from stage3_plugin.providers.replies.figures import figure_of
@@ -70,17 +72,6 @@ INFRASTRUCTURE = re.compile("runner_[a-z_]+|startup_timeout|request_timeout")
 """What an ``error_type`` is where fal's own machines failed a request or a job (facts 3)."""
 START_TIMEOUT = "request_timeout"
 """The job did not begin in :data:`BEGINS_WITHIN_S`: too many were before it (facts 3)."""
-KEEPS_S = 3600.0
-"""What the queue promises of a result: an hour, and 6 minutes of one of 10 KB or more, which none
-without ``sync_mode`` has (facts 3; fal.ai/docs/inference-api/queue/result). The history has it for
-30 days unless the account has switched that off: so this is what is promised, and not what is
-tried."""
-PICTURES_LAST_S = 7 * 86_400.0
-"""At least so long (docs.fal.ai/faq)."""
-STORED_S = 30 * 86_400.0
-"""Payloads, without which a job is not found by its seed (docs.fal.ai, data retention)."""
-SETTLES_S = 900.0
-"""The history has what has ended: a start's deadline and the longest run (facts 1.2)."""
 BEGINS_WITHIN_S = 120
 
 HEADERS = {
@@ -92,23 +83,7 @@ HEADERS = {
 }
 """Of every request. ``x-fal-store-io: 0`` is never one of them: it takes the history away."""
 
-PROFILE = Profile(
-    name="fal",
-    vendor="fal.ai",
-    base_url="https://queue.fal.run",
-    key_variable="FAL_KEY",
-    key_prefix="Key ",
-    picture_hosts=("fal.media", ".fal.media"),  # v3.fal.media, v3b.fal.media (facts 1.3)
-    seed=True,
-    references=True,
-    unsaid=frozenset({"background", "quality"}),
-    pictures_last_s=PICTURES_LAST_S,
-    has_jobs=True,
-    keeps_s=KEEPS_S,
-    token_is_seed=True,
-    job_hosts=("api.fal.ai", "queue.falrun.com"),  # the second is its backup (facts 1.3)
-    listing=Listing(proves_absence=False, settle_s=SETTLES_S, reaches_back_s=STORED_S),
-)
+PROFILE = profile_named("fal")
 PLATFORM = "https://api.fal.ai/v1"
 """History and prices, where the queue is fal's own; else they are below the same ``base_url``."""
 
@@ -135,7 +110,7 @@ class Fal(Queue):
     """The provider ``fal``; the arguments are those of ``Hosted``."""
 
     Options = FalOptions
-    _keeps_s, _forbids_keys = KEEPS_S, True
+    _forbids_keys = True
     _id, _listed, _seed = "request_id", ("items",), ("seed",)
     _poll, _result, _cancel = ("status_url",), ("response_url",), ("cancel_url",)
     _calls = "fal calls the job"
@@ -194,10 +169,9 @@ class Fal(Queue):
         """Return where the history begins that would have a lost request's job."""
         return self._listing(lost, "")
 
-    def _problem_of(self, reply: Reply, lost: Lost) -> str:  # noqa: ARG002 - it is of the request
-        if lost.token is not None:
-            return ""
-        return "its seed is a person's, by which no job can be told from another"
+    def _problem_of(self, reply: Reply, lost: Lost) -> Unsaid | None:  # noqa: ARG002 - it is of the request
+        told = "its seed is a person's, by which no job can be told from another"
+        return Unsaid(message=told) if lost.token is None else None
 
     def _is_it(self, item: Json, lost: Lost) -> bool:
         name, token = name_at(item, self._id), lost.token or ""
@@ -208,7 +182,7 @@ class Fal(Queue):
 
     def _of_listed(self, item: Json) -> Accepted:
         name = name_at(item, self._id)
-        return Accepted(job_id=name, poll_url=self._record_url(name), keeps_s=KEEPS_S)
+        return Accepted(job_id=name, poll_url=self._record_url(name), keeps_s=self._keeps_s)
 
     def _not_among(self, items: list[JsonValue], reply: Reply, lost: Lost) -> Looked:  # noqa: ARG002 - the page names the next one
         cursor = name_at(reply.document, "next_cursor")

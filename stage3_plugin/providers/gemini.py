@@ -28,22 +28,13 @@ from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.providers.gemini_batch import GeminiBatch
 from stage3_plugin.providers.hosted import Hosted, unsaid_of
 from stage3_plugin.providers.models import Form
+from stage3_plugin.providers.profiles import profile_named
 from stage3_plugin.providers.replies.free_answers import bad, unsure
 from stage3_plugin.providers.replies.reading import at, items_at, text_at
 from stage3_plugin.providers.showing import as_parts
 from stage3_plugin.settings import ProviderOptions
 
-PROFILE = Profile(
-    name="gemini",
-    vendor="Google",
-    base_url="https://generativelanguage.googleapis.com",
-    key_variable="GEMINI_API_KEY",
-    key_header="x-goog-api-key",
-    key_prefix="",
-    seed=True,
-    unsaid=frozenset({"output_format", "background", "quality"}),
-    references=True,
-)
+PROFILE = profile_named("gemini")
 
 MOST_SEED = 2**31 - 1
 _WITHOUT = frozenset({VerdictKind.REFUSED, VerdictKind.NO_PICTURE})

@@ -24,22 +24,13 @@ from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.providers.hosted import Hosted
 from stage3_plugin.providers.openai_batch import OpenAIBatch
+from stage3_plugin.providers.profiles import profile_named
 from stage3_plugin.providers.replies.free_answers import day_at, unsure
 from stage3_plugin.providers.replies.reading import text_at
 from stage3_plugin.providers.showing import data_url, named_first
 from stage3_plugin.settings import ProviderOptions
 
-PROFILE = Profile(
-    name="openai",
-    vendor="OpenAI",
-    base_url="https://api.openai.com/v1",
-    key_variable="OPENAI_API_KEY",
-    # DALL-E 3, and servers that copy it, said so of their addresses
-    pictures_last_s=3600.0,
-    # where the service itself has put pictures that it answered as addresses
-    picture_hosts=(".blob.core.windows.net", ".oaiusercontent.com"),
-    references=True,
-)
+PROFILE = profile_named("openai")
 
 
 class OpenAIOptions(ProviderOptions):

@@ -25,6 +25,7 @@ from stage3_plugin.domain.reference import SentPicture
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.providers.hosted import Hosted, unsaid_of
 from stage3_plugin.providers.models import Form
+from stage3_plugin.providers.profiles import profile_named
 from stage3_plugin.providers.replies.figures import figure_of
 from stage3_plugin.providers.replies.free_answers import bad, day_at, good, missing, unsure
 from stage3_plugin.providers.replies.reading import Json, at, items_at, text_at
@@ -32,16 +33,7 @@ from stage3_plugin.providers.replies.words import error_in
 from stage3_plugin.providers.showing import as_parts, data_url, named_first
 from stage3_plugin.settings import ProviderOptions
 
-PROFILE = Profile(
-    name="openrouter",
-    vendor="OpenRouter",
-    base_url="https://openrouter.ai/api/v1",
-    key_variable="OPENROUTER_API_KEY",
-    empty_is_unbilled=True,  # "all or nothing", where the answer reports no charge
-    seed=True,
-    reports_cost=True,
-    references=True,
-)
+PROFILE = profile_named("openrouter")
 _CHAT_PROFILE = replace(
     PROFILE, empty_is_unbilled=False, unsaid=frozenset({"output_format", "background"})
 )

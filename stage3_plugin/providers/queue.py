@@ -75,8 +75,6 @@ State: TypeAlias = Literal["making", "made"] | End
 class Queue(Hosted, ABC):
     """The shared part of a provider whose requests become jobs."""
 
-    _keeps_s: ClassVar[float]
-    """For how long it promises to know a job and to have its result."""
     _id: ClassVar[str] = "id"
     """Where a document has the name of a job."""
     _poll: ClassVar[Path] = ()
@@ -169,6 +167,13 @@ class Queue(Hosted, ABC):
         is_said = inputs.seed and seed is not None and (most is None or 0 <= seed <= most)
         return {"seed": seed} if is_said and seed is not None else {}
 
+    @property
+    def _keeps_s(self) -> float:
+        """For how long it promises to know a job and to have its result."""
+        keeps_s = self._profile.keeps_s
+        assert keeps_s is not None  # said by the profile of each that has a queue
+        return keeps_s
+
     # How its job is taken, and what it comes to --------------------------------------------------
 
     def next(self, reply: Reply) -> Next:
@@ -211,15 +216,16 @@ class Queue(Hosted, ABC):
         if (another := about_another(text_at(reply.document, self._id), job)) is not None:
             return another
         if (gone := self._gone(reply, job)) is not None:
-            return Gone(message=gone)
+            return gone
         word = text_at(reply.document, *self._state)
         if not (word and self._is_told(reply, word)):
             return self.says_nothing(reply)
         return self._of_state(reply, job, word)
 
-    def _gone(self, reply: Reply, job: Accepted) -> str | None:
-        """Return that it does not know a job any more, in words; ``None`` if it does not say so."""
-        return f"the job {job.job_id} is not known any more" if is_gone(reply) else None
+    def _gone(self, reply: Reply, job: Accepted) -> Gone | None:
+        """Return that it does not know a job any more; ``None`` if it does not say so."""
+        told = Gone(message=f"the job {job.job_id} is not known any more")
+        return told if is_gone(reply) else None
 
     def _is_told(self, reply: Reply, word: str) -> bool:  # noqa: ARG002 - one that says so with errors
         """Return whether an answer is one about a job."""
@@ -281,8 +287,8 @@ class Queue(Hosted, ABC):
         items = at(reply.document, *self._listed)
         if not (200 <= reply.status < 300 and isinstance(items, list)):
             return self.says_nothing(reply)
-        if problem := self._problem_of(reply, lost):
-            return Unsaid(message=problem)
+        if (problem := self._problem_of(reply, lost)) is not None:
+            return problem
         found = next((one for one in items if self._is_it(one, lost)), None)
         if found is None:
             return self._not_among(items, reply, lost)
@@ -291,9 +297,9 @@ class Queue(Hosted, ABC):
             return Unsaid(message="it is listed, without an address where it is asked for")
         return Found(accepted=accepted)
 
-    def _problem_of(self, reply: Reply, lost: Lost) -> str:  # noqa: ARG002 - of one that has such a problem
-        """Return why nothing can be told from a page of the listing."""
-        return ""
+    def _problem_of(self, reply: Reply, lost: Lost) -> Unsaid | None:  # noqa: ARG002 - of one that has such a problem
+        """Return why nothing can be told from a page of the listing; ``None`` if it can."""
+        return None
 
     def _is_it(self, item: Json, lost: Lost) -> bool:
         """Return whether an entry of the listing is the job of a lost request."""

@@ -38,11 +38,12 @@ from stage3_plugin.domain.free_checks import Ask, Finding
 from stage3_plugin.domain.job import Accepted, is_for, seed_of
 from stage3_plugin.domain.money import Estimate
 from stage3_plugin.domain.picture import InlinePicture, PictureSource, RemotePicture
-from stage3_plugin.domain.profile import Listing, Profile
+from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import RefusedFor, Verdict, VerdictKind
 from stage3_plugin.providers.base import Looked, Next, Polled
 from stage3_plugin.providers.models import Inputs, inputs_of
+from stage3_plugin.providers.profiles import profile_named
 from stage3_plugin.providers.queue import SINCE, End, Queue, State, since, with_inputs
 from stage3_plugin.providers.replies.answers import MOST_PICTURES, begins_as_picture, with_pictures
 from stage3_plugin.providers.replies.causes import about_of_sentence
@@ -63,9 +64,9 @@ STATES: Mapping[str, State] = {
     "starting": "making",
     "processing": "making",
     "succeeded": "made",
-    "aborted": End(VerdictKind.BUSY, _LATE, may_be_billed=False),
-    "failed": End(VerdictKind.NO_PICTURE, "the prediction failed"),
-    "canceled": End(VerdictKind.NO_PICTURE, "the prediction canceled"),
+    "aborted": End(VerdictKind.BUSY, message=_LATE, may_be_billed=False),
+    "failed": End(VerdictKind.NO_PICTURE, message="the prediction failed"),
+    "canceled": End(VerdictKind.NO_PICTURE, message="the prediction canceled"),
 }
 """Words of a prediction (openapi of Replicate's HTTP API; replicate 1.0.7; its documentation of
 prediction statuses). One that is aborted has ended before it ran, by the deadline of
@@ -79,32 +80,13 @@ REFUSED_FOR: tuple[tuple[str, RefusedFor | None], ...] = (
 """What ``error``, a sentence without a code, has in it of a refusal of a known kind, in lower case
 (puter#3719 of 2026-09-02, pollinations#10801 and #11809)."""
 
-KEEPS_S = 3600.0
-"""Input and output of a prediction are deleted after an hour (Replicate's documentation)."""
 CANCEL_AFTER = "10m"
 """How long a prediction may take from its beginning: one that has not begun by then is aborted, at
 no cost. One that runs is canceled and billed, and pictures take seconds: so it is not shorter."""
-SETTLES_S = 900.0
-REACHES_BACK_S = 7 * 86_400.0
-"""Only the inputs are said to be deleted; recorded listings had predictions of weeks before
-(replicate-python, 2023-11 to 2024-10)."""
 CLOCKS_S = 600.0
 """How far apart two clocks may be that are set."""
 
-PROFILE = Profile(
-    name="replicate",
-    vendor="Replicate",
-    base_url="https://api.replicate.com",
-    key_variable="REPLICATE_API_TOKEN",
-    seed=True,
-    references=True,
-    picture_hosts=("replicate.delivery", ".replicate.delivery"),
-    pictures_last_s=KEEPS_S,
-    keeps_s=KEEPS_S,
-    has_jobs=True,
-    token_is_seed=True,
-    listing=Listing(proves_absence=True, settle_s=SETTLES_S, reaches_back_s=REACHES_BACK_S),
-)
+PROFILE = profile_named("replicate")
 
 
 _SAID_BY_ITSELF = "it follows from size, output_format, the scene's references, or the model"
@@ -132,7 +114,6 @@ class Replicate(Queue):
     """
 
     Options = ReplicateOptions
-    _keeps_s = KEEPS_S
     _poll, _cancel, _listed = ("urls", "get"), ("urls", "cancel"), ("results",)
     _states = STATES
     _no_model = "has no such model"
@@ -209,12 +190,12 @@ class Replicate(Queue):
         following = at(reply.document, "next")
         return address_of(following, base_url=self.base_url) if isinstance(following, str) else None
 
-    def _problem_of(self, reply: Reply, lost: Lost) -> str:  # noqa: ARG002 - it is of the page
+    def _problem_of(self, reply: Reply, lost: Lost) -> Unsaid | None:  # noqa: ARG002 - it is of the page
         has_end = isinstance(reply.document, dict) and "next" in reply.document
         is_last = has_end and at(reply.document, "next") is None
         if is_last or self._next_url(reply) is not None:
-            return ""
-        return "a page of the listing does not say where the next one is"
+            return None
+        return Unsaid(message="a page of the listing does not say where the next one is")
 
     def _is_it(self, item: Json, lost: Lost) -> bool:
         """Return whether a prediction is the lost one: of its model, with its seed and words."""

@@ -28,12 +28,13 @@ from stage3_plugin.domain.free_checks import Ask, Finding, Price
 from stage3_plugin.domain.job import Accepted
 from stage3_plugin.domain.money import Estimate
 from stage3_plugin.domain.picture import SpooledPart
-from stage3_plugin.domain.profile import Listing, Profile
+from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.providers.base import Looked, Next, Polled
 from stage3_plugin.providers.hosted import unsaid_of
 from stage3_plugin.providers.models import takes_of
+from stage3_plugin.providers.profiles import profile_named
 from stage3_plugin.providers.queue import SINCE, Queue
 from stage3_plugin.providers.replies.figures import figure_of
 from stage3_plugin.providers.replies.free_answers import bad, good, unsure
@@ -48,21 +49,7 @@ from stage3_plugin.providers.showing import data_url, named_first
 KEPT_S = 86_400
 """For how long a picture stays among the files: an hour to thirty days (docs.x.ai, Imagine and
 files)."""
-SETTLES_S = 900.0
-
-PROFILE = Profile(
-    name="xai",
-    vendor="xAI",
-    base_url="https://api.x.ai",
-    key_variable="XAI_API_KEY",
-    picture_hosts=("imgen.x.ai",),
-    pictures_last_s=4 * 3600.0,  # what its cache says of an address (recorded)
-    references=True,
-    reports_cost=True,
-    unsaid=frozenset({"output_format", "background"}),
-    has_jobs=True,
-    listing=Listing(proves_absence=False, settle_s=SETTLES_S, reaches_back_s=float(KEPT_S)),
-)
+PROFILE = profile_named("xai")
 
 
 class XAI(Queue):
