@@ -23,7 +23,7 @@ BUDGETS: Mapping[str, Mapping[str, int]] = {
         "domain": 1964,
         "engine": 5122,
         "errors": 248,
-        "executors": 1439,
+        "executors": 1416,
         "files": 465,
         "hooks": 162,
         "ledger": 4288,
