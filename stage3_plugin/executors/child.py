@@ -1,4 +1,4 @@
-"""A process that works for this one: started, asked, ended with all that it has started.
+"""How a replica is spoken with; and a process that works for this one, from its start to its end.
 
 What it prints is kept in a file without a name for as long as it may be wanted, and is asked for
 only when it dies: the last line says why.
@@ -10,8 +10,10 @@ import json
 import os
 import re
 import signal
+import socket
 import sys
 import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -19,10 +21,10 @@ from subprocess import PIPE
 from typing import IO, Any
 
 import anyio
-from anyio.abc import ByteSendStream, Process
+from anyio.abc import ByteReceiveStream, ByteSendStream, Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-from stage3_plugin.errors import NoWorker, WorkerLost
+from stage3_plugin.errors import NoWorker, WorkerLost, WorkUnusable
 from stage3_plugin.executors.messages import LONGEST_ANSWER, Said, message
 from stage3_plugin.executors.replica_process import GRACE_S
 from stage3_plugin.runtime.masking import TOO_SHORT, Masked
@@ -43,7 +45,7 @@ _LAST_SECONDS = 10
 """How long a process that was killed may take to be gone."""
 _LINES = re.compile(rb"[\r\n]+")
 
-_GONE = (
+GONE = (
     anyio.BrokenResourceError,
     anyio.ClosedResourceError,
     anyio.EndOfStream,
@@ -73,20 +75,122 @@ def replica_environment(
     }
 
 
-class Child:
-    """One process, the files to it, and the line that its life hangs on."""
+class DiedIdle(WorkerLost):
+    """A worker is gone, and had not begun what it was asked."""
+
+
+_RAISED = {"refused": NoWorker, "unusable": WorkUnusable, "lost": WorkerLost, "idle": DiedIdle}
+"""What is raised of an answer that has one of these words."""
+
+
+class Line(ABC):
+    """How a replica is spoken with, wherever it is; see :mod:`.messages`.
+
+    Args:
+        process: That of this machine which is at its other end.
+        questions: What is asked goes there.
+        answers: And the answers come from there.
+        masked: What they are shown without.
+    """
 
     def __init__(
-        self, process: Process, standard_error: IO[bytes], lifeline: int, masked: Masked
+        self,
+        process: Process,
+        questions: ByteSendStream | None,
+        answers: ByteReceiveStream | None,
+        masked: Masked,
     ) -> None:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        self._process = process
-        self._questions: ByteSendStream = process.stdin
-        self._answers = BufferedByteReceiveStream(process.stdout)
-        self._standard_error = standard_error
-        self._lifeline: int | None = lifeline
+        assert questions is not None
+        assert answers is not None
+        self.process = process
+        self._questions = questions
+        self._answers = BufferedByteReceiveStream(answers)
         self._masked = masked
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process is not known to have ended."""
+        return self.process.returncode is None
+
+    async def ask(self, head: Said, parts: Sequence[bytes] = ()) -> Said:
+        """Ask for something, and wait for the answer.
+
+        Raises:
+            WorkerLost: It is gone; or says what is no answer, and has to be killed.
+            NoWorker: It says that there is none.
+        """
+        await self.send(head, parts)
+        return await self.hear()
+
+    async def send(self, head: Said, parts: Sequence[bytes] = ()) -> None:
+        """Send what is asked.
+
+        Raises:
+            WorkerLost: It is gone.
+        """
+        try:
+            await self._questions.send(message(head, parts))
+        except GONE as error:
+            raise await self._lost() from error
+
+    async def hear(self) -> Said:
+        """Wait for the next answer.
+
+        Raises:
+            WorkerLost: As of :meth:`ask`.
+            NoWorker: Likewise.
+        """
+        try:
+            said: dict[str, Any] = json.loads(
+                await self._answers.receive_until(b"\n", LONGEST_ANSWER)
+            )
+        except GONE as error:
+            raise await self._lost() from error
+        for word in _RAISED.keys() & said:
+            raise _RAISED[word](self._masked.text(said[word]))
+        return said
+
+    async def _lost(self) -> WorkerLost:
+        with anyio.CancelScope(shield=True), anyio.move_on_after(_LAST_BREATH_S):
+            # Its files are closed, so it is dying of itself, and how it does is worth knowing:
+            # asyncio on Python 3.11 can lose the status of a process that is killed just now.
+            await self.process.wait()
+        return self.how_it_went()
+
+    @abstractmethod
+    def how_it_went(self) -> WorkerLost:
+        """Return why there is no answer."""
+
+    @abstractmethod
+    def kill_now(self) -> None:
+        """Kill it without waiting for that: what is asked is answered by an error."""
+
+    @abstractmethod
+    async def kill(self) -> None:
+        """Kill it; afterwards it writes nothing any more."""
+
+    async def close(self) -> None:
+        """End it, which does nothing."""
+        await self.kill()
+
+    def last_words(self) -> str:
+        """Return the last line that it wrote, without secrets, if that is here."""
+        return ""
+
+
+class Child(Line):
+    """One process, and the line that its life hangs on."""
+
+    def __init__(
+        self,
+        process: Process,
+        standard_error: IO[bytes],
+        lifeline: socket.socket,
+        masked: Masked,
+    ) -> None:
+        super().__init__(process, process.stdin, process.stdout, masked)
+        self._standard_error = standard_error
+        self._lifeline: socket.socket | None = lifeline
 
     @classmethod
     async def start(
@@ -112,82 +216,49 @@ class Child:
         starter = _STARTER.format(module=module)
         try:
             standard_error = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
-            theirs, ours = os.pipe()
+            theirs, ours = socket.socketpair()
         except OSError as error:
             raise NoWorker(str(error)) from error
         try:
             # Shielded, or a cancellation could leave a process behind that no pool knows.
             with anyio.CancelScope(shield=True):
                 process = await anyio.open_process(
-                    [sys.executable, "-P", "-c", starter, _path(), str(theirs)],
+                    [sys.executable, "-P", "-c", starter, _path(), str(theirs.fileno())],
                     stdin=PIPE,
                     stdout=PIPE,
                     stderr=standard_error,
                     env=environment,
                     cwd=folder,
                     start_new_session=True,
-                    pass_fds=(theirs,) if os.name == "posix" else (),
+                    pass_fds=(theirs.fileno(),) if os.name == "posix" else (),
                 )
         except OSError as error:
             standard_error.close()
-            os.close(ours)
+            ours.close()
             raise NoWorker(str(error)) from error
         finally:
-            os.close(theirs)
+            theirs.close()
         assert process is not None
         return cls(process, standard_error, ours, masked)
 
-    @property
-    def process_id(self) -> int:
-        """Return the number of the process, and of its session."""
-        return self._process.pid
-
-    @property
-    def is_alive(self) -> bool:
-        """Return whether it is not known to have ended."""
-        return self._process.returncode is None
-
-    async def ask(self, head: Said, parts: Sequence[bytes] = ()) -> Said:
-        """Ask for something, and wait for the answer.
-
-        Raises:
-            WorkerLost: It is gone; or says what is no answer, and has to be killed.
-        """
-        await self.send(head, parts)
-        return await self.hear()
-
-    async def send(self, head: Said, parts: Sequence[bytes] = ()) -> None:
-        """Send what is asked.
+    async def hand_over(self, connection: socket.socket) -> None:
+        """Hand a connection over, by the line that its life hangs on, and say so.
 
         Raises:
             WorkerLost: It is gone.
         """
-        try:
-            await self._questions.send(message(head, parts))
-        except _GONE as error:
-            raise await self._lost() from error
-
-    async def hear(self) -> Said:
-        """Wait for the next answer.
-
-        Raises:
-            WorkerLost: As of :meth:`ask`.
-        """
-        try:
-            said: dict[str, Any] = json.loads(
-                await self._answers.receive_until(b"\n", LONGEST_ANSWER)
-            )
-        except _GONE as error:
-            raise await self._lost() from error
-        self.forget_output()
-        return said
+        with anyio.CancelScope(shield=True):  # or what it takes next would be another one
+            if self._lifeline is not None:
+                with suppress(OSError):  # it is gone, which sending shows
+                    socket.send_fds(self._lifeline, [b"."], [connection.fileno()])
+            await self.send({})
 
     async def close(self, grace_s: float = GRACE_S) -> None:
         """End it by ending its input; kill it if it does not listen."""
-        with suppress(*_GONE):
+        with suppress(*GONE):
             await self._questions.aclose()
         with anyio.move_on_after(grace_s):
-            await self._process.wait()
+            await self.process.wait()
         await self.kill()
 
     async def kill(self) -> None:
@@ -197,9 +268,9 @@ class Child:
         """
         self.kill_now()
         with anyio.move_on_after(_LAST_SECONDS) as dying:
-            await self._process.wait()
+            await self.process.wait()
         if not dying.cancelled_caught:
-            await self._process.aclose()
+            await self.process.aclose()
         self._standard_error.close()
 
     def kill_now(self) -> None:
@@ -207,19 +278,15 @@ class Child:
         if self._lifeline is not None:
             with suppress(ProcessLookupError, PermissionError):
                 if hasattr(os, "killpg"):
-                    os.killpg(self._process.pid, signal.SIGKILL)
+                    os.killpg(self.process.pid, signal.SIGKILL)
                 else:
-                    self._process.kill()
-            os.close(self._lifeline)
+                    self.process.kill()
+            self._lifeline.close()
             self._lifeline = None
 
-    async def _lost(self) -> WorkerLost:
-        """Return how it went."""
-        with anyio.CancelScope(shield=True), anyio.move_on_after(_LAST_BREATH_S):
-            # Its files are closed, so it is dying of itself, and how it does is worth knowing:
-            # asyncio on Python 3.11 can lose the status of a process that is killed just now.
-            await self._process.wait()
-        return WorkerLost(_ending(self._process.returncode), self.last_words())
+    def how_it_went(self) -> WorkerLost:
+        """Return how it ended, and what it wrote last."""
+        return WorkerLost(_ending(self.process.returncode), self.last_words())
 
     def last_words(self) -> str:
         """Return the last line that it wrote, without secrets."""

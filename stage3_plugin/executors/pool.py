@@ -16,11 +16,11 @@ import math
 import os
 import uuid
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import suppress
 from copy import copy
 from pathlib import Path
-from typing import ClassVar, Protocol, Self, TypeVar
+from typing import ClassVar, Self, TypeVar
 
 import anyio
 
@@ -33,6 +33,7 @@ from stage3_plugin.errors import (
     WorkUnusable,
 )
 from stage3_plugin.executors.base import Surroundings, Work
+from stage3_plugin.executors.child import DiedIdle, Line
 from stage3_plugin.executors.messages import Said, making
 from stage3_plugin.runtime.masking import Masked
 
@@ -41,48 +42,6 @@ _LINGERS_S = 0.05
 _LINGERS_AT_MOST_S = 0.5
 """and no longer than this."""
 _Shared = TypeVar("_Shared", bound=Stage3Error)
-
-
-class Line(Protocol):
-    """How a replica is spoken with, wherever it is; see :mod:`.messages`."""
-
-    @property
-    def process_id(self) -> int:
-        """The process of this machine at its other end."""
-        ...
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether it is not known to have ended."""
-        ...
-
-    async def ask(self, head: Said, parts: Sequence[bytes] = (), /) -> Said:
-        """Ask for something, and wait for the answer.
-
-        Raises:
-            WorkerLost: It is gone.
-        """
-        ...
-
-    def kill_now(self) -> None:
-        """Kill it without waiting for that: what is asked is answered by an error."""
-        ...
-
-    async def kill(self) -> None:
-        """Kill it; afterwards it writes nothing any more."""
-        ...
-
-    async def close(self) -> None:
-        """End it, which does nothing."""
-        await self.kill()
-
-    def last_words(self) -> str:
-        """Return the last line that it wrote, without secrets, if that is here."""
-        return ""
-
-
-class DiedIdle(WorkerLost):
-    """A worker is gone, and had not begun what it was asked."""
 
 
 class Pool:
@@ -153,7 +112,7 @@ class Pool:
     @property
     def process_ids(self) -> frozenset[int]:
         """Name the processes of this machine that are alive, as far as is known."""
-        return frozenset(seat.line.process_id for seat in self._seats if seat.line is not None)
+        return frozenset(seat.line.process.pid for seat in self._seats if seat.line is not None)
 
     @property
     def is_wanted(self) -> bool:
@@ -285,8 +244,6 @@ class Pool:
                     problem = f"the replica {lost.how} while it was made"
                     raise WorkUnusable(problem, lost.last_words) from lost
                 continue
-            if "unusable" in said:
-                raise WorkUnusable(self._masked.text(said["unusable"]))
             seat.at_once = said["at_once"]
             self._note_made()
             return line

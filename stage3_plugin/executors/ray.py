@@ -10,22 +10,27 @@ from __future__ import annotations
 
 import math
 import os
+import socket
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Annotated, ClassVar
 
 import anyio
+from anyio.abc import UNIXSocketStream
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from stage3_plugin.errors import NoWorker, SettingsRefused, WorkerLost, need
 from stage3_plugin.executors.base import Surroundings, Work
-from stage3_plugin.executors.child import replica_environment
+from stage3_plugin.executors.child import GONE, Child, Line, replica_environment
 from stage3_plugin.executors.cluster.address import (
     an_address,
     broker_environment,
     need_token,
     place_of,
 )
-from stage3_plugin.executors.cluster.link import Link
-from stage3_plugin.executors.pool import Line, Pool
+from stage3_plugin.executors.messages import Said
+from stage3_plugin.executors.pool import Pool
+from stage3_plugin.runtime.masking import Masked
 
 _TICK_S = 1.0
 """How often it looks whether people want to know what is waited for:"""
@@ -33,6 +38,10 @@ _FIRST_S = 30.0
 """seconds after which a wait is worth a sentence,"""
 _AGAIN_S = 300.0
 """and after which it is said again."""
+_END_S = 5.0
+"""Seconds for the driver to say that nothing of a replica is written any more."""
+_GOODBYE_S = 10.0
+"""Seconds for the driver to leave its cluster, or to end its own."""
 
 
 class RayOptions(BaseModel):
@@ -67,6 +76,45 @@ class RayOptions(BaseModel):
     )
 
 
+class RemoteLine(Line):
+    """How one replica of the cluster is spoken with; its last words are on some node."""
+
+    def __init__(self, driver: Child, stream: UNIXSocketStream, masked: Masked) -> None:
+        super().__init__(driver.process, stream, stream, masked)
+        self._driver = driver
+        self._stream = stream
+        self._asking = anyio.CancelScope()
+
+    async def ask(self, head: Said, parts: Sequence[bytes] = ()) -> Said:
+        """Ask for something, and wait for the answer.
+
+        Raises:
+            WorkerLost: The replica is gone, or the cluster's driver.
+        """
+        with anyio.CancelScope() as self._asking:
+            return await super().ask(head, parts)
+        raise WorkerLost("was ended")
+
+    def kill_now(self) -> None:
+        """Have whoever waits for an answer wait no more."""
+        self._asking.cancel()
+
+    async def kill(self) -> None:
+        """Have the replica ended; afterwards nothing is written that was asked of it."""
+        with suppress(OSError, *GONE):
+            await self._stream.send_eof()
+        with anyio.move_on_after(_END_S) as ending, suppress(*GONE):
+            while True:
+                await self._stream.receive()
+        if ending.cancelled_caught:
+            self._driver.kill_now()
+        await self._stream.aclose()
+
+    def how_it_went(self) -> WorkerLost:
+        """Return that the driver is gone: else it would have said how."""
+        return WorkerLost("that speaks with the cluster is gone", self._driver.last_words())
+
+
 class Ray(Pool):
     """A pool of replicas on a Ray cluster; an :class:`~stage3_plugin.executors.base.Executor`.
 
@@ -94,47 +142,58 @@ class Ray(Pool):
         self._options = asked
         self._secrets = surroundings.secrets
         self._starting = anyio.Lock()
-        self._link: Link | None = None
+        self._driver: Child | None = None
 
     async def _started(self, _number: int, /) -> Line:
-        line = (await self._running()).line()
+        async with self._starting:
+            driver = await self._running()
+            theirs, ours = socket.socketpair()
+            with theirs:
+                await driver.hand_over(theirs)
+        line = RemoteLine(driver, await UNIXSocketStream.from_socket(ours), self._masked)
         try:
             with anyio.fail_after(self._start_s):
-                await line.ask({"place": True})
-        except TimeoutError:
-            await line.kill()
+                await line.hear()
+        except BaseException as error:
+            with anyio.CancelScope(shield=True):
+                await line.kill()
+            if not isinstance(error, TimeoutError):
+                raise
             raise NoWorker(
                 f"no node of the cluster had room for a replica within start_s, {self._start_s:g} "
                 "s (`ray status` says what is free)"
             ) from None
         return line
 
-    async def _running(self) -> Link:
-        """Return the link to the cluster's driver, which is started where there is none."""
-        async with self._starting:
-            if self._link is not None and self._link.is_gone:
+    async def _running(self) -> Child:
+        """Return the cluster's driver, which is started where there is none."""
+        if self._driver is not None and not self._driver.is_alive:
+            await self._leave()
+        if self._driver is None:
+            self._raise_if_none()
+            place = self._place()
+            handed_on = replica_environment(os.environ, self._secrets, self._masked)
+            left_out = [name for name in os.environ if name not in handed_on]
+            # Where it stands, Ray has its members look for modules, first.
+            self._driver = await Child.start(
+                "stage3_plugin.executors.cluster.broker",
+                broker_environment(place, handed_on),
+                self._masked,
+                folder=os.sep,
+            )
+            asked = self._options.model_dump() | {"place": place, "left_out": left_out}
+            try:
+                await self._driver.ask(asked)
+            except (NoWorker, WorkerLost):
                 await self._leave()
-            if self._link is None:
-                self._raise_if_none()
-                place = self._place()
-                handed_on = replica_environment(os.environ, self._secrets, self._masked)
-                environment = broker_environment(place, handed_on)
-                left_out = [name for name in os.environ if name not in handed_on]
-                asked = self._options.model_dump() | {"place": place, "left_out": left_out}
-                self._link = await Link.start(environment, self._masked)
-                try:
-                    await self._link.join(asked)
-                except (NoWorker, WorkerLost):
-                    await self._leave()
-                    raise
-                self._beside.start_soon(self._link.listen)
-            return self._link
+                raise
+        return self._driver
 
     async def _leave(self) -> None:
-        link, self._link = self._link, None
-        if link is not None:
+        driver, self._driver = self._driver, None
+        if driver is not None:
             with anyio.CancelScope(shield=True):
-                await link.close()
+                await driver.close(_GOODBYE_S)
 
     def _place(self) -> str:
         """Return where the cluster is now, which may not have been there when the stage opened."""

@@ -11,23 +11,18 @@ pipes are for :mod:`.messages` alone.
 from __future__ import annotations
 
 import os
-import queue
 import signal
 import sys
-import threading
 import time
 from contextlib import suppress
-from typing import IO, Any, Final, TypeAlias
+from typing import IO, Final
 
-from stage3_plugin.errors import WorkUnusable
-from stage3_plugin.executors.base import Work
-from stage3_plugin.executors.messages import Said, answer, made_of, next_message
+from stage3_plugin.errors import JobFailed
+from stage3_plugin.executors.messages import Asked, Said, answer, made_of, serve
 from stage3_plugin.executors.replica import Replica
 
 GRACE_S: Final = 3.0
 """How long a replica whose input has ended may take to end by itself."""
-
-_Message: TypeAlias = tuple[dict[str, Any], list[bytes]]
 
 
 def main() -> None:
@@ -35,26 +30,27 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _end_with(int(sys.argv[2]))
     jobs, answers = own_pipes()
-    asked = _Reading(jobs)
-    begun = asked.wait()
-    if begun is None:
-        return
-    head, (setup,) = begun
     home = os.getpid()
+    asked = Asked(jobs, _gone)
     _keep_from_forks(jobs, answers)
-    try:
-        replica = Replica(Work(**head["make"], setup=setup))
-    except WorkUnusable as error:
-        _say(answers, {"unusable": str(error)})
-        return
-    _end_if_forked(home)
-    _say(answers, {"at_once": replica.at_once})
-    while (message := asked.wait()) is not None:
-        head, parts = message
-        found = replica.do(parts)
-        _end_if_forked(home)
-        made = [made_of(one, *place) for one, place in zip(found, head["places"], strict=True)]
-        _say(answers, {"answers": made})
+
+    def see_that_it_is_no_fork() -> None:
+        if os.getpid() != home:  # one that came back from the work: the replica does the rest
+            os._exit(0)
+
+    def write(found: bytes | JobFailed, into: str, part: str) -> Said | None:
+        see_that_it_is_no_fork()
+        return made_of(found, into, part)
+
+    def say(said: Said) -> None:
+        see_that_it_is_no_fork()
+        try:
+            answers.write(answer(said))
+            answers.flush()
+        except BrokenPipeError:
+            _kill_all()  # the process that asked is gone
+
+    serve(asked, Replica, say, write)
 
 
 def own_pipes() -> tuple[IO[bytes], IO[bytes]]:
@@ -86,12 +82,6 @@ def _keep_from_forks(*pipes: IO[bytes]) -> None:
     os.register_at_fork(after_in_child=forget)
 
 
-def _end_if_forked(home: int) -> None:
-    """End a fork that came back from the work as if it were the replica: that one does the rest."""
-    if os.getpid() != home:
-        os._exit(0)
-
-
 def _end_with(lifeline: int) -> None:
     """Have the system kill this process and all it has started when its starter is gone.
 
@@ -121,35 +111,8 @@ def _kill_all() -> None:
     os._exit(1)
 
 
-class _Reading:
-    """Reads what is asked in a thread of its own, which sees the end of it at any time."""
-
-    def __init__(self, jobs: IO[bytes]) -> None:
-        self._jobs = jobs
-        self._messages: queue.SimpleQueue[_Message | None] = queue.SimpleQueue()
-        self._is_idle = True
-        threading.Thread(target=self._read, name="stage3-replica", daemon=True).start()
-
-    def wait(self) -> _Message | None:
-        """Wait for the next message; ``None`` when there is no more."""
-        self._is_idle = True
-        message = self._messages.get()
-        self._is_idle = False
-        return message
-
-    def _read(self) -> None:
-        while (message := next_message(self._jobs)) is not None:
-            self._messages.put(message)
-        if not self._is_idle:
-            _kill_all()  # nobody waits for what is being done
-        self._messages.put(None)
-        time.sleep(GRACE_S)
-        _kill_all()  # something that the work has started keeps it
-
-
-def _say(answers: IO[bytes], said: Said) -> None:
-    try:
-        answers.write(answer(said))
-        answers.flush()
-    except BrokenPipeError:
-        _kill_all()  # the process that asked is gone
+def _gone(was_idle: bool) -> None:  # noqa: FBT001 - see Asked
+    """End, with all that was started, when nobody asks any more: at once, if that was cut off."""
+    if was_idle:
+        time.sleep(GRACE_S)  # and then something that the work has started keeps it
+    _kill_all()

@@ -23,7 +23,7 @@ BUDGETS: Mapping[str, Mapping[str, int]] = {
         "domain": 1958,
         "engine": 4908,
         "errors": 248,
-        "executors": 1439,
+        "executors": 1416,
         "files": 465,
         "hooks": 154,
         "ledger": 4179,

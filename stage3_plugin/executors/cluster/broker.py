@@ -1,4 +1,4 @@
-"""The driver of a cluster: a process of its own, started by :mod:`.link`.
+"""The driver of a cluster: a process of its own, started by :mod:`..ray`.
 
 Ray wants a process to itself: it ends the one that it is loaded in when the head of its cluster is
 lost for a minute, writes to its terminal, takes its signals, and unpickles what members of the
@@ -16,6 +16,7 @@ import os
 import shutil
 import signal
 import socket
+import sys
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
@@ -33,7 +34,7 @@ KNOCK_S = 5.0
 JOIN_S = 90.0
 """Seconds for a cluster to let this process in, or to start: Ray itself waits for ever."""
 GOODBYE_S = 3.0
-"""Seconds that ending the replicas may take, and then once more for leaving the cluster."""
+"""Seconds that leaving the cluster may take."""
 
 _WANTS = {"num_cpus": "cpus", "num_gpus": "gpus", "resources": "resources"}
 """What Ray calls that which a replica needs of its node."""
@@ -80,20 +81,11 @@ def _serve(head: dict[str, Any], folder: str | None, asked: IO[bytes], say: _Say
         giving_up.cancel()
     say({})
     wants = {key: head[name] for key, name in _WANTS.items()}
-    remotes: dict[int, Remote] = {}
-    while (message := next_message(asked)) is not None:
-        about, parts = message
-        line = about["line"]
-        if "place" in about:
-            remotes[line] = Remote(ray, wants, head["left_out"])
-        if "end" in about:
-            remotes.pop(line).end()
-            say({"line": line})
-        else:
-            remotes[line].answer(about, parts, say)
-    for ending in [remote.end() for remote in remotes.values()]:
-        ending.join(GOODBYE_S)
-    leaving = Thread(target=ray.shutdown, daemon=True)
+    with socket.socket(fileno=int(sys.argv[2])) as lifeline:
+        while next_message(asked) is not None:
+            _, (handed,), *_ = socket.recv_fds(lifeline, 1, 1)
+            Remote(ray, wants, head["left_out"], socket.socket(fileno=handed))
+    leaving = Thread(target=ray.shutdown, daemon=True)  # which ends them all
     leaving.start()
     leaving.join(GOODBYE_S)
 

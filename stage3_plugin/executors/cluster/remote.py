@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import importlib
 import os
+import socket
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from threading import Lock, Thread
 from typing import Any, cast
 
-from stage3_plugin.errors import JobFailed
-from stage3_plugin.executors.messages import Said, made_of
+from stage3_plugin.errors import JobFailed, WorkUnusable
+from stage3_plugin.executors.base import Work, Worker
+from stage3_plugin.executors.messages import Asked, Said, answer, made_of, serve
 
 _LONGEST_WORDS = 600
 
@@ -73,70 +76,80 @@ class Gone(Exception):
 
 
 class Remote:
-    """One replica as an actor, from when it is asked for until it is ended.
+    """One replica as an actor, and the connection to who asks it.
 
     Args:
         ray: The module, which is connected.
         wants: The resources that it takes: ``num_cpus``, ``num_gpus``, ``resources``.
         left_out: Variables of the environment that it loses first.
+        connection: By which it is asked; its end is the actor's.
     """
 
-    def __init__(self, ray: Any, wants: Mapping[str, Any], left_out: Sequence[str]) -> None:
+    def __init__(
+        self, ray: Any, wants: Mapping[str, Any], left_out: Sequence[str], connection: socket.socket
+    ) -> None:
         self._ray = ray
         self._left_out = left_out
         options = {**wants, "max_restarts": 0, "max_task_retries": 0, "max_concurrency": 1}
         self._actor = ray.remote(Actor).options(**options).remote()
-        self._answering = Lock()
-        """Held while something is written, and to end it: afterwards nothing is written."""
+        self._connection = connection
+        self._is_idle = True
         self._has_ended = False
+        self._writing = Lock()
+        """Held while something is written, and to end it: afterwards nothing is written."""
+        self.at_once = 1
+        # Calls may block for as long as a node is frozen.
+        Thread(target=self._serve, daemon=True).start()
 
-    def answer(self, about: Said, parts: list[bytes], say: Callable[[Said], None]) -> None:
-        """Answer a message, in a thread: calls may block for as long as a node is frozen."""
-        Thread(target=self._answer, args=(about, parts, say), daemon=True).start()
+    def _serve(self) -> None:
+        with self._connection, self._connection.makefile("rb") as file:
+            asked = Asked(file, self._end)
+            try:
+                self._get(self._actor.ping)
+                self._say({})
+                serve(asked, self._made, self._say, self._write)
+            except Exception as error:  # noqa: BLE001 - whatever it is, somebody waits for it
+                with suppress(OSError):  # or nobody
+                    self._say({"idle" if self._is_idle else "lost": _words(error)})
+            self._end()
 
-    def end(self) -> Thread:
-        """End it for good, in a thread; from now on it says and writes nothing."""
-        with self._answering:
+    def _end(self, _was_idle: bool = True) -> None:  # noqa: FBT001, FBT002 - see Asked
+        """End it for good; from now on it says and writes nothing."""
+        with self._writing:
             self._has_ended = True
-        ending = Thread(target=self._kill, daemon=True)
-        ending.start()
-        return ending
-
-    def _kill(self) -> None:
+            with suppress(OSError):
+                self._connection.shutdown(socket.SHUT_RDWR)
         with suppress(Exception):  # it is dead already, or the cluster is
             self._ray.kill(self._actor, no_restart=True)
 
-    def _answer(self, about: Said, parts: list[bytes], say: Callable[[Said], None]) -> None:
-        found: Sequence[bytes | JobFailed] = ()
-        said: dict[str, Any] = {"line": about["line"]}
-        is_idle = True
-        try:
-            self._ray.get(self._actor.ping.remote())
-            is_idle = False
-            if "make" in about:
-                said |= self._made(about["make"], *parts)
-            elif "places" in about:
-                found = self._done(parts)
-        except Exception as error:  # noqa: BLE001 - whatever it is, somebody waits for it
-            said |= {"lost": _words(error), "is_idle": is_idle}
-        with self._answering:
+    def _say(self, said: Said) -> None:
+        self._connection.sendall(answer(said))
+
+    def _write(self, found: bytes | JobFailed, into: str, part: str) -> Said | None:
+        with self._writing:
             if self._has_ended:
-                return
-            if found:
-                places = about["places"]
-                said["answers"] = [made_of(one, *at) for one, at in zip(found, places, strict=True)]
-            say(said)
+                raise Gone("was ended")
+            return made_of(found, into, part)
 
-    def _made(self, work: Said, setup: bytes) -> Said:
-        made: object = self._ray.get(
-            self._actor.load.remote({**work, "setup": setup}, self._left_out)
-        )
-        if type(made) is not int and type(made) is not str:
+    def _get(self, method: Any, *arguments: object) -> object:
+        return self._ray.get(method.remote(*arguments))
+
+    def _made(self, work: Work) -> Worker:
+        self._is_idle = False
+        made = self._get(self._actor.load, asdict(work), self._left_out)
+        if type(made) is str:
+            raise WorkUnusable(made)
+        if type(made) is not int:
             raise Gone(f"answered with {type(made).__name__}")
-        return {"at_once" if type(made) is int else "unusable": made}
+        self.at_once = made
+        return self
 
-    def _done(self, jobs: list[bytes]) -> Sequence[bytes | JobFailed]:
-        found: object = self._ray.get(self._actor.do.remote(jobs))
+    def do(self, jobs: list[bytes]) -> list[bytes | JobFailed]:
+        """Have jobs done; a :class:`~stage3_plugin.executors.base.Worker`."""
+        self._is_idle = True
+        self._get(self._actor.ping)
+        self._is_idle = False
+        found = self._get(self._actor.do, jobs)
         if type(found) is not list or len(cast("list[object]", found)) != len(jobs):
             raise Gone("answered with something else than its jobs")
         return [_checked(one) for one in cast("list[object]", found)]

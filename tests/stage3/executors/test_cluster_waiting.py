@@ -15,8 +15,8 @@ import trio.testing
 from stage3_plugin.errors import WorkUnusable
 from stage3_plugin.executors import ray
 from stage3_plugin.executors.base import Surroundings, Work
+from stage3_plugin.executors.child import Line
 from stage3_plugin.executors.messages import Said
-from stage3_plugin.executors.pool import Line
 
 
 class Roomless(ray.Ray):
@@ -30,15 +30,17 @@ class Roomless(ray.Ray):
 class Frozen(Line):
     """How a replica is spoken with whose node froze when it had its place."""
 
-    @property
-    def process_id(self) -> int:
-        return 0
+    def __init__(self) -> None:
+        """It has no process, and nothing is sent."""
 
     @property
     def is_alive(self) -> bool:
         return True
 
-    async def ask(self, _head: Said, _parts: Sequence[bytes] = (), /) -> Said:
+    def how_it_went(self) -> NoReturn:
+        raise AssertionError
+
+    async def ask(self, head: Said, parts: Sequence[bytes] = ()) -> Said:  # noqa: ARG002 - a stand-in
         await anyio.sleep_forever()
         raise AssertionError
 
