@@ -78,9 +78,9 @@ def _is_written(body: Any) -> bool:
     return bool(body.asked)
 
 
-def _has_begun(spool: Any, piece: bytes) -> bool:
-    """Return whether something came before this piece; how the network parts a body has no say."""
-    return bool(spool.received_bytes > len(piece))
+def _has_begun(spool: Any, data: bytes) -> bool:
+    """Return whether more came than is written now; how the network parts a body has no say."""
+    return bool(spool.received_bytes > len(data))
 
 
 def _is_the_end(_file: object, data: bytes) -> bool:

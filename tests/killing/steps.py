@@ -37,7 +37,7 @@ class Step(StrEnum):
     LEAVES = "stage3_plugin.ledger.owners:Claim.note_sent"
     HEAD = "stage3_plugin.storage.spool.reading:SpooledAnswer.opened"
     PIECE = "stage3_plugin.storage.spool.writing:Spool.feed"
-    BODY = "stage3_plugin.storage.spool.writing:Spool._take"
+    BODY = "stage3_plugin.storage.spool.writing:Spool._write"
     FINISH = "stage3_plugin.storage.spool.reading:SpooledAnswer.finish"
     LINE = "stage3_plugin.files.new_file:NewFile.write"
 
