@@ -17,7 +17,7 @@ import os
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from errno import ECONNRESET, EINVAL, ESTALE
+from errno import EAGAIN, ECONNREFUSED, ECONNRESET, EINVAL, ENOENT, ESTALE, ETIMEDOUT
 from functools import cache, lru_cache
 from hashlib import sha256
 from itertools import count
@@ -47,6 +47,8 @@ ANSWER_FACTOR: Final = 3
 """An answer may take so many times as long."""
 AWAY_FACTOR: Final = 2
 """A server that has gone may be away for so many times as long as an answer may take."""
+_AWAY: Final = frozenset({EAGAIN, ECONNREFUSED, ECONNRESET, ENOENT, ETIMEDOUT})
+"""What is said of a server that is not there: not that it refuses somebody, which stays so."""
 _PAUSE_S: Final = 0.25
 """Until a server that is away is tried again."""
 _STATEMENT, _IDLE = 0.8, 0.4
@@ -114,8 +116,6 @@ class PostgresEngine:
         """A transaction was begun, and not ended here, whatever became of the connection."""
         seconds = int(url.parameters.get("connect_timeout", CONNECTING_S))
         self.answers_within_s = float(seconds * ANSWER_FACTOR)
-        self._gone_s: float | None = None
-        """Since when there is no connection, by the monotonic clock."""
         lock = f"; SELECT pg_advisory_xact_lock({lock_of('ledger', project)})"
         # Of this level, whatever is set: a snapshot must not be older than the lock.
         self._begin = (
@@ -153,7 +153,6 @@ class PostgresEngine:
         except BaseException:
             self._drop()
             raise
-        self._gone_s = None
 
     def prepare(self, make_ready: Callable[[Connection], None]) -> None:
         """Do something with this connection, and with each one that takes its place.
@@ -231,10 +230,8 @@ class PostgresEngine:
         """
         if os.getpid() != self._process:  # two would read each other's answers
             raise LedgerForked(self.shown)
-        while self.connection.closed and not self._is_inside:
+        if self.connection.closed and not self._is_inside:
             self._drop()
-            now_s = time.monotonic()
-            self._gone_s = self._gone_s or now_s
             try:
                 self._connect()
             except SettingsRefused as refused:  # the server came back with another ledger
@@ -242,22 +239,28 @@ class PostgresEngine:
                 raise LedgerFailed(
                     self.shown, refused.problem, number=ESTALE, hint=hint
                 ) from refused
-            except LedgerFailed:
-                if now_s - self._gone_s > self.answers_within_s * AWAY_FACTOR:
-                    raise
-                time.sleep(_PAUSE_S)
         return self.connection
 
     def _answer(self, ask: Callable[[Connection], T]) -> T:
-        """Ask for what changes nothing, and again if the connection was lost meanwhile."""
+        """Ask for what changes nothing; a server that has gone is waited for, and asked again."""
+        until_s: float | None = None
         while True:
-            connection = self._ready()
             try:
+                connection = self._ready()
                 with self._watch:
                     return ask(connection)
-            except psycopg.Error:
-                if self._is_inside or not connection.closed or self._watch.is_over:
+            except (LedgerFailed, psycopg.Error) as error:
+                now_s = time.monotonic()
+                until_s = until_s or now_s + self.answers_within_s * AWAY_FACTOR
+                if now_s > until_s or not self._has_gone(error):
                     raise
+            time.sleep(_PAUSE_S)
+
+    def _has_gone(self, error: LedgerFailed | psycopg.Error) -> bool:
+        """Return whether the server may come back, and nothing of what was asked is under way."""
+        if isinstance(error, LedgerFailed):
+            return error.cause.errno in _AWAY
+        return self.connection.closed and not (self._is_inside or self._watch.is_over)
 
     def _drop(self) -> None:
         self._watch.close()

@@ -7,13 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.states import State
 from stage3_plugin.errors import LedgerFailed
+from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.place import place_of
 from stage3_plugin.ledger.postgres import fitness
+from stage3_plugin.ledger.postgres.engine import PostgresEngine
 from stage3_plugin.ledger.postgres.place import PostgresPlace
 from tests.engines.postgres_server import PostgresServer, running
 from tests.fakes.behaviours import Gate, Ok
@@ -139,3 +142,48 @@ def test_a_server_that_is_frozen_as_it_is_looked_at_is_not_waited_for(
     monkeypatch.setattr(fitness, step, frozen)
     with pytest.raises(LedgerFailed, match="has not answered for 3 s"):
         through()
+
+
+# Waiting for it ----------------------------------------------------------------------------------
+
+
+def engine_of(ledger: Ledger) -> PostgresEngine:
+    """Return what a ledger works on, which waits for half a second."""
+    assert isinstance(ledger.engine, PostgresEngine)
+    ledger.engine.answers_within_s = 0.25
+    return ledger.engine
+
+
+def test_a_statement_that_ends_its_session_is_not_asked_for_ever(
+    postgres: PostgresServer, tmp_path: Path
+) -> None:
+    """A server that is there each time, and dies of what it is asked, is away as well."""
+    with place_of(postgres.url(), "dying", tmp_path).open() as ledger:
+        engine, began_s = engine_of(ledger), time.monotonic()
+        with pytest.raises(psycopg.OperationalError):
+            engine.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+        took_s = time.monotonic() - began_s
+
+    assert 0.5 <= took_s < 20
+
+
+def test_a_server_that_refuses_a_role_meanwhile_is_not_waited_for(
+    postgres: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing but a person changes that."""
+    role, database = postgres.new_role(), postgres.new_database()
+    postgres.execute(f"ALTER DATABASE {database} OWNER TO {role}")
+    with place_of(postgres.url(database, role=role), "media", tmp_path).open() as ledger:
+        engine, tries, another = engine_of(ledger), list[int](), PostgresEngine.another
+
+        def counted(of: PostgresEngine) -> psycopg.Connection[tuple[Any, ...]]:
+            tries.append(1)
+            return another(of)
+
+        monkeypatch.setattr(PostgresEngine, "another", counted)
+        postgres.execute(f"ALTER ROLE {role} NOLOGIN")
+        engine.connection.close()
+        with pytest.raises(LedgerFailed, match="may not log in"):
+            engine.execute("SELECT 1")
+
+    assert len(tries) == 1
