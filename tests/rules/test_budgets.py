@@ -26,7 +26,7 @@ BUDGETS: Mapping[str, Mapping[str, int]] = {
         "executors": 1416,
         "files": 465,
         "hooks": 154,
-        "ledger": 4179,
+        "ledger": 4180,
         "library": 1392,
         "maintenance": 3428,
         "policy": 1579,
