@@ -341,7 +341,7 @@ class LedgerMachine(RuleBasedStateMachine):
         with ledger.transaction():
             before = ledger.last_event()
             ledger.correct_cost(one.attempt_id, cost, now=self.now)
-            is_said = ledger.last_event() == before + 1
+            is_said = ledger.last_event() > before  # a number is lost with what a server rolls back
 
         assert is_said is not (one.cost == cost and one.decided_by == "user")
         one.cost, one.decided_by = cost, "user"
