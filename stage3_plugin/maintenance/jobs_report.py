@@ -6,9 +6,10 @@ import shlex
 from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Final
+from functools import partial
+from typing import Annotated, Final
 
-from pydantic import AliasPath, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator
 
 from stage3_plugin.domain.job import Lane, LineCount
 from stage3_plugin.domain.states import State
@@ -21,6 +22,7 @@ from stage3_plugin.maintenance.report import (
     Kept,
     Part,
     Report,
+    at,
     counted,
     grouped,
     moment,
@@ -51,29 +53,25 @@ _CAME_TO: Final = {
 }
 
 
-def _of(*names: str) -> Any:
-    return Field(validation_alias=AliasPath(*names))
-
-
 class JobStanding(Part):
     """How a job stands, as the ledger and its provider have it."""
 
-    job_id: str | None = Field(None, validation_alias=AliasPath("job", "accepted", "job_id"))
-    lane: Lane = _of("job", "new", "lane")
-    provider: str = _of("endpoint", "provider")
-    model: str = _of("endpoint", "model")
-    accepted_at: datetime | None = _of("job", "accepted_at")
-    expires_at: datetime | None = _of("job", "expires_at")
-    purchases: int = _of("count")
+    job_id: str | None = at("job", "accepted", "job_id", default=None)
+    lane: Lane = at("job", "new", "lane")
+    provider: str = at("endpoint", "provider")
+    model: str = at("endpoint", "model")
+    accepted_at: datetime | None = at("job", "accepted_at")
+    expires_at: datetime | None = at("job", "expires_at")
+    purchases: int = at("count")
     left: int
     lines: LineCount | None
     ended: dict[State, int]
-    counted_microusd: int = _of("spent_microusd")
+    counted_microusd: int = at("spent_microusd")
     free_microusd: int
     problem: Annotated[str | None, BeforeValidator(lambda problem: problem or None)]
     is_given_up: bool
-    in_hands: bool = _of("is_in_hands")
-    without_picture: tuple[Bought, ...] = _of("without")
+    in_hands: bool = at("is_in_hands")
+    without_picture: tuple[Bought, ...] = at("without")
 
 
 class Standing(Report):
@@ -90,11 +88,11 @@ class Standing(Report):
     run: Kept[tuple[str, ...] | None]
     config: Kept[tuple[str, ...]]
     at_a_time: Kept[str]
-    is_over: bool
-    waited_s: float
-    taken_in: int
-    left: int
-    jobs: tuple[JobStanding, ...]
+    is_over: bool = at("waited", "is_over")
+    waited_s: Annotated[float, AfterValidator(partial(round, ndigits=3))] = at("waited", "waited_s")
+    taken_in: int = at("waited", "pictures")
+    left: int = at("waited", "left")
+    jobs: tuple[JobStanding, ...] = at("waited", "jobs")
 
     @property
     def exit_code(self) -> int:
@@ -146,23 +144,6 @@ class Standing(Report):
         if self._has_unknown:
             why = "shows what is unknown, and how each is decided"
             yield Next(("stage3", "attempts", *self.config, "--json"), why)
-
-
-def standing(
-    waited: Waited, run: tuple[str, ...] | None, config: tuple[str, ...], *, at_a_time: str
-) -> Standing:
-    """Say how all that was waited for stands; the rest is as :class:`Standing` has it."""
-    return Standing(
-        waited=waited,
-        run=run,
-        config=config,
-        at_a_time=at_a_time,
-        is_over=waited.is_over,
-        waited_s=round(waited.waited_s, 3),
-        taken_in=waited.pictures,
-        left=sum(one.left for one in waited.jobs),
-        jobs=tuple(map(JobStanding.model_validate, waited.jobs)),
-    )
 
 
 def _in_all(waited: Waited) -> str:
@@ -253,9 +234,9 @@ def _name_of(one: WaitedJob) -> str:
 class Answer(Changed):
     """What became of a purchase that was asked for."""
 
-    answered: str | None = Field(None, validation_alias=AliasPath("asking", "answered"))
-    asked_at: datetime | None = Field(None, validation_alias=AliasPath("asking", "at"))
-    asked_why: str | None = Field(None, validation_alias=AliasPath("asking", "why"))
+    answered: str | None = at("asking", "answered", default=None)
+    asked_at: datetime | None = at("asking", "at", default=None)
+    asked_why: str | None = at("asking", "why", default=None)
 
 
 class Answers(Report):

@@ -17,7 +17,7 @@ from pydantic import JsonValue
 
 from stage3_plugin.domain.free_checks import Finding
 from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.maintenance.report import Kept, Part, Report, usd
+from stage3_plugin.maintenance.report import Kept, Part, Report, at, usd
 from stage3_plugin.providers.models import (
     BatchRow,
     EndRow,
@@ -54,8 +54,7 @@ What: TypeAlias = Literal["takes", "shapes", "end", "price", "flat", "tokens", "
 Online: TypeAlias = Mapping[tuple[str, str], Sequence[Finding]]
 """What vendors have said of models, by provider and name."""
 
-_WHOSE = {"source", "kind", "date"}
-_NOT_FIGURES = {*_WHOSE, "models", "begins", "provider"}
+_NOT_FIGURES = {"source", "kind", "date", "models", "begins", "provider"}
 _COLUMNS = (34, 15, 9, 4, 10, 11, 10)
 
 
@@ -84,9 +83,9 @@ class RowKeys(Part):
     row: Kept[Row]
     what: What
     figures: dict[str, JsonValue]
-    source: str
-    kind: str
-    date: dt.date
+    source: str = at("row", "source")
+    kind: str = at("row", "kind")
+    date: dt.date = at("row", "date")
 
 
 class KnownModel(Part):
@@ -148,8 +147,7 @@ def _rows_of(provider: str, model: str) -> Iterator[RowKeys]:
     for what, row in found.items():
         if row is not None:
             figures = row.model_dump(mode="json", exclude=_NOT_FIGURES, exclude_defaults=True)
-            whose = row.model_dump(include=_WHOSE)
-            yield RowKeys(row=row, what=what, figures=figures, **whose)
+            yield RowKeys.of(row=row, what=what, figures=figures)
 
 
 def named(models: Sequence[KnownModel], name: str) -> list[KnownModel]:

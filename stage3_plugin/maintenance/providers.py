@@ -7,12 +7,14 @@ listed with what is wrong with it, and hides no other. A run imports only those 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, Literal, TypeAlias, get_args
+from typing import Annotated, Any, Final, Literal, TypeAlias, get_args
+
+from pydantic import BeforeValidator
 
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.profile import Listing
 from stage3_plugin.errors import SettingsRefused
-from stage3_plugin.maintenance.report import Part, Report, named
+from stage3_plugin.maintenance.report import Part, Report, at, named
 from stage3_plugin.providers.base import BatchLane
 from stage3_plugin.providers.hosted import Hosted
 from stage3_plugin.providers.models import ends_at, models_known_of
@@ -30,9 +32,14 @@ _LOST: Final[Mapping[Lost, str]] = {
     "found": "can be found, and its absence proves nothing",
     "unknown": "cannot be asked for",
 }
-_AS_PROFILES_HAVE_IT: Final = ("base_url", "key_variable", "needs_key", "reports_cost")
 _OF_AN_END: Final = {"begins", "on", "instead"}
 _MOST_MODELS: Final = 12
+
+
+def _lost(listing: Listing | None) -> Lost:
+    if listing is None:
+        return "unknown"
+    return "proved" if listing.proves_absence else "found"
 
 
 class Batches(Part):
@@ -42,10 +49,10 @@ class Batches(Part):
         shares: What part of the ordinary price models cost in it, where that is known.
     """
 
-    within_s: float
-    most_lines: int
-    most_bytes: int
-    lost_create: Lost
+    within_s: float = at("terms", "within_s")
+    most_lines: int = at("terms", "most_lines")
+    most_bytes: int = at("terms", "most_bytes")
+    lost_create: Annotated[Lost, BeforeValidator(_lost)] = at("terms", "listing")
     shares: Mapping[str, float]
 
     def __str__(self) -> str:
@@ -88,15 +95,15 @@ class InstalledProvider(Part):
     hint: str | None = None
     is_paid: bool | None = None
     vendor: str | None = None
-    base_url: str | None = None
-    key_variable: str | None = None
-    needs_key: bool | None = None
+    base_url: str | None = at("profile", "base_url", default=None)
+    key_variable: str | None = at("profile", "key_variable", default=None)
+    needs_key: bool | None = at("profile", "needs_key", default=None)
     references: bool | None = None
     seed: bool | None = None
     negative_prompt: bool | None = None
-    reports_cost: bool | None = None
+    reports_cost: bool | None = at("profile", "reports_cost", default=None)
     queue: bool | None = None
-    keeps_result_s: float | None = None
+    keeps_result_s: float | None = at("profile", "keeps_s", default=None)
     lost_answer: Lost | None = None
     by_model: Sequence[Ability] | None = None
     batch: Batches | None = None
@@ -165,7 +172,7 @@ def installed(offers: Offers = PROVIDERS) -> Installed:
 
 def _looked_at(name: str, source: str, offers: Offers) -> InstalledProvider:
     try:
-        return InstalledProvider(name=name, source=source, **_asked(name, offers))
+        return InstalledProvider.of(name=name, source=source, **_asked(name, offers))
     except SettingsRefused as refused:
         problem, hint = refused.problem, refused.hint
     except Exception as error:  # noqa: BLE001 - whatever a stranger's class does, others are shown
@@ -191,11 +198,10 @@ def _asked(name: str, offers: Offers) -> dict[str, Any]:
     can = {one: {bool(getattr(each.profile, one)) for each in made} for one in _ABILITIES}
     listings = (each.profile.listing for each in made)
     told |= {one: True in found for one, found in can.items()}
-    told |= {one: getattr(first, one) for one in _AS_PROFILES_HAVE_IT}
     return told | {
+        "profile": first,
         "vendor": first.vendor or first.name,
         "queue": first.keeps_s is not None,
-        "keeps_result_s": first.keeps_s,
         "lost_answer": _lost(next(filter(None, listings), None)),
         "by_model": sorted(one for one, found in can.items() if len(found) > 1),
         "batch": None if lane is None else _batches(name, models, lane),
@@ -204,19 +210,8 @@ def _asked(name: str, offers: Offers) -> dict[str, Any]:
 
 def _batches(name: str, models: Sequence[str], lane: BatchLane) -> Batches:
     each = ((one, lane.share(one)) for one in sorted({*models, *batch_models_of(name)}))
-    return Batches(
-        within_s=lane.terms.within_s,
-        most_lines=lane.terms.most_lines,
-        most_bytes=lane.terms.most_bytes,
-        lost_create=_lost(lane.terms.listing),
-        shares={model: float(share) for model, share in each if share is not None},
-    )
-
-
-def _lost(listing: Listing | None) -> Lost:
-    if listing is None:
-        return "unknown"
-    return "proved" if listing.proves_absence else "found"
+    shares = {model: float(share) for model, share in each if share is not None}
+    return Batches.of(terms=lane.terms, shares=shares)
 
 
 def _duration(seconds: float) -> str:

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from functools import partial
-from types import SimpleNamespace
 from typing import Any, Final, Literal, NamedTuple
 
 from stage3_plugin.domain.profile import Listing
@@ -208,7 +207,7 @@ def resolve(
     with folder.reading() as ledger:
         before, answered = _choose(ledger, folder, which)
     would = [Foreseen(purchase=one, becomes=_MEANINGS[decision].becomes) for one in before]
-    more = {"would_resolve": would, "each_microusd": cost_microusd, "again": again}
+    more: dict[str, Any] = {"would_resolve": would, "each_microusd": cost_microusd, "again": again}
     return _decided(folder, decision, answered, **more)
 
 
@@ -274,7 +273,8 @@ def correct(
         found = deciding.find(ids, _why_no_correction)
         put_right = partial(deciding.ledger.correct_cost, now=now, why=why)
         corrected = tuple(
-            _changed(one, put_right(one.new.attempt_id, cost_microusd)) for one in found
+            Changed.of(before=one, after=put_right(one.new.attempt_id, cost_microusd))
+            for one in found
         )
     return Corrected(
         ledger=folder,
@@ -428,7 +428,7 @@ class _Decisions:
                 dropped=(),
             )
         (after,) = self.ledger.settle(attempt_id, settlement, now=self.now)
-        return _changed(purchase, after)
+        return Changed.of(before=purchase, after=after)
 
     def _what_was_left(self, purchase: Purchase) -> str:
         """Return what became of a purchase that a dead run left."""
@@ -510,10 +510,6 @@ class _Decisions:
             taken = self.folder.owners.take_over(run_id)
             self.taken[run_id] = self.locks.enter_context(taken)
         return self.taken[run_id]
-
-
-def _changed(before: Purchase, after: Purchase) -> Changed:
-    return Changed.model_validate(SimpleNamespace(before=before, after=after))
 
 
 def _listing_of(purchase: Purchase) -> Listing | None:
