@@ -29,10 +29,10 @@ from stage3_plugin.maintenance.report import (
     named,
     on_one_line,
     route,
-    together,
     token_of,
     usd,
 )
+from stage3_plugin.purchase.lost import name_of
 
 EXIT_PENDING: Final = 5
 _MOST_REASONS: Final = 5
@@ -272,7 +272,7 @@ class Answers(Report):
             )
             return
         for group in grouped(
-            self.asked, lambda one: (together(one.before), one.before.state, one.purchase.state)
+            self.asked, lambda one: (name_of(one.before), one.before.state, one.purchase.state)
         ):
             one, after, token = group[0], group[0].purchase, token_of(group[0].before)
             name = f"{after.new.attempt_id[:SHORT]}  {after.new.scene_id}"

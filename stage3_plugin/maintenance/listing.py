@@ -426,9 +426,7 @@ def look(
             among = State if states is None else set(states)
             left_out = max(0, sum(tallies[state].count for state in among) - len(found))
         last_day = ledger.last_day()
-    groups = grouped(
-        found, lambda one: (_batch_of(one) or one.purchase.new.attempt_id, one.situation)
-    )
+    groups = grouped(found, lambda one: (_batch_of(one) or one.short_id, one.situation))
     batches = ((group, _batch_of(group[0])) for group in groups)
     return Listing(
         ledger=folder,

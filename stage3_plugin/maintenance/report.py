@@ -37,6 +37,7 @@ from stage3_plugin.domain.states import State
 from stage3_plugin.ledger.home import without_home
 from stage3_plugin.maintenance.next_steps import Next
 from stage3_plugin.maintenance.state_folder import StateFolder
+from stage3_plugin.purchase.lost import name_of
 
 T = TypeVar("T")
 SHORT: Final = 8
@@ -274,11 +275,6 @@ def route(endpoint: Endpoint) -> str:
     return f"{endpoint.provider}/{endpoint.model}"
 
 
-def together(purchase: Purchase) -> str:
-    """Return what a purchase is told by: its batch, as all of its lines are, or itself."""
-    return token_of(purchase) or purchase.new.attempt_id
-
-
 def grouped(many: Iterable[T], key: Callable[[T], object]) -> list[list[T]]:
     """Put together what has the same key, in the order of the first of each."""
     groups: dict[object, list[T]] = {}
@@ -290,7 +286,7 @@ def grouped(many: Iterable[T], key: Callable[[T], object]) -> list[list[T]]:
 def purchases_in_rows(foreseen: Iterable[Foreseen]) -> Table:
     """Return a row for each purchase, or for the lines of a batch, with what it becomes."""
     rows = [("ID", "SCENE", "SENT", "FROM", "RUN", "HELD", "BECOMES")]
-    for group in grouped(foreseen, lambda one: together(one.purchase)):
+    for group in grouped(foreseen, lambda one: name_of(one.purchase)):
         first, more = group[0].purchase, len(group) - 1
         new, token = first.new, token_of(first)
         rows.append(

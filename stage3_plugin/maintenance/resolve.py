@@ -36,7 +36,6 @@ from stage3_plugin.maintenance.report import (
     counted,
     grouped,
     purchases_in_rows,
-    together,
     token_of,
     usd,
 )
@@ -576,7 +575,7 @@ class Decided(Report):
             yield "no purchase of unknown outcome is meant"
         if len(self.resolved) > 1:
             yield f"{len(self.resolved)} resolved"
-        for group in grouped(self.resolved, lambda one: together(one.purchase)):
+        for group in grouped(self.resolved, lambda one: name_of(one.purchase)):
             yield _money_in_words(group)
         if self.left_out:
             ids = " ".join(one[:SHORT] for one in self.left_out[:_MOST_NAMED])
