@@ -75,12 +75,7 @@ class Waited:
     @property
     def is_over(self) -> bool:
         """Return whether nothing is being made any more."""
-        return self.left == 0
-
-    @property
-    def left(self) -> int:
-        """Return how many purchases of all jobs have not come to their end."""
-        return sum(one.left for one in self.jobs)
+        return all(one.left == 0 for one in self.jobs)
 
     @property
     def is_all_batches(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Annotated, Final
@@ -74,6 +74,10 @@ class JobStanding(Part):
     without_picture: tuple[Bought, ...] = at("without")
 
 
+def _left(jobs: Iterable[WaitedJob]) -> int:
+    return sum(one.left for one in jobs)
+
+
 class Standing(Report):
     """How what is being made at providers stands, after waiting for it.
 
@@ -91,7 +95,7 @@ class Standing(Report):
     is_over: bool = at("waited", "is_over")
     waited_s: Annotated[float, AfterValidator(partial(round, ndigits=3))] = at("waited", "waited_s")
     taken_in: int = at("waited", "pictures")
-    left: int = at("waited", "left")
+    left: Annotated[int, BeforeValidator(_left)] = at("waited", "jobs")
     jobs: tuple[JobStanding, ...] = at("waited", "jobs")
 
     @property
@@ -150,11 +154,11 @@ def _in_all(waited: Waited) -> str:
     jobs, ended = waited.jobs, Counter[State]()
     for one in jobs:
         ended.update(one.ended)
-    lost = sum(one.left for one in jobs if one.job.accepted is None)
+    lost = _left(one for one in jobs if one.job.accepted is None)
     parts = {
         "without a picture": ended.total() - waited.pictures - ended[State.UNKNOWN],
         "unknown": ended[State.UNKNOWN],
-        "still being made": sum(one.left for one in jobs) - lost,
+        "still being made": _left(jobs) - lost,
         "whose request was lost, and may be found yet": lost,
     }
     told = [f"{waited.pictures:,} taken in", *(f"{n:,} {what}" for what, n in parts.items() if n)]
@@ -216,7 +220,7 @@ def progress_line(waited: Waited, *, now: datetime) -> str:
     parts = [f"batch {_name_of(one)}: {_lines_in_words(one)}" for one in batches[:_ON_A_TERMINAL]]
     if len(batches) > _ON_A_TERMINAL:
         parts.append(f"{len(batches) - _ON_A_TERMINAL:,} more being made")
-    if left := sum(one.left for one in single):
+    if left := _left(single):
         providers = sorted({one.endpoint.provider for one in single if one.left})
         parts.append(f"{counted(left, 'picture')} at {', '.join(providers)}")
     if waited.pictures:
