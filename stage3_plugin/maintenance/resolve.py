@@ -593,7 +593,7 @@ class Decided(Report):
             yield f"undo: {_MEANINGS[self.decision].undo}"
             yield _UNCHANGED
 
-    def _undo(self) -> str:
+    def _undo(self) -> Line:
         """Say whether and how it can be taken back: a bill can be corrected, up and down."""
         if not all(one.purchase.state is State.PAID_BAD for one in self.resolved):
             return _MEANINGS[self.decision].undo
@@ -649,7 +649,7 @@ def _decided(
     )
 
 
-def _money_in_words(group: Sequence[Changed]) -> str:
+def _money_in_words(group: Sequence[Changed]) -> Line:
     """Say what became of a purchase, or of lines of a batch, and of their money."""
     after, token = group[0].purchase, token_of(group[0].purchase)
     name, it, are = f"{after.new.attempt_id[:SHORT]} of scene {after.new.scene_id}", "it", "is"
@@ -670,7 +670,9 @@ def _money_in_words(group: Sequence[Changed]) -> str:
     return f"{name} {are} now {after.state}: {money}"
 
 
-def _sum_in_words(decision: Decision, before: Sequence[Purchase], cost_microusd: int | None) -> str:
+def _sum_in_words(
+    decision: Decision, before: Sequence[Purchase], cost_microusd: int | None
+) -> Line:
     held = usd(sum(one.counted_microusd for one in before))
     purchases = counted(len(before), "purchase")
     if decision is Decision.NOT_BILLED:
