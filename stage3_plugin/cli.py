@@ -150,7 +150,7 @@ def _wait(options: Namespace, progress: Progress) -> Report:
 
     import anyio
 
-    from stage3_plugin.maintenance.jobs_report import progress_line, standing
+    from stage3_plugin.maintenance.jobs_report import Standing, progress_line
     from stage3_plugin.maintenance.next_steps import AT_A_TIME
 
     chosen = _Chosen.by(options)
@@ -164,10 +164,10 @@ def _wait(options: Namespace, progress: Progress) -> Report:
 
     waited = anyio.run(wait)
     progress("")
-    return standing(
-        waited,
-        chosen.run(lane="batch" if waited.is_all_batches else None),
-        chosen.option,
+    return Standing.of(
+        waited=waited,
+        run=chosen.run(lane="batch" if waited.is_all_batches else None),
+        config=chosen.option,
         # Who only looked does not wait so: to go on with that would be a loop without a pause.
         at_a_time=duration_text(options.for_s) or AT_A_TIME,
     )

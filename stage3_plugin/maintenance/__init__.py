@@ -5,8 +5,7 @@
     state_folder.py    a state folder, and the ledger in it
     report.py          what a command says: a model, its JSON for programs, its text for people
     listing.py         which purchases need a person, and what each waits for
-    resolve.py         which are meant, and what a person found out about them, recorded
-    resolve_report.py  what was decided, or would be
+    resolve.py         which are meant, and what a person found out about them, recorded and said
     schemas/           of each report, written by docs/schemas.py
     recover.py         what a home that never comes back has left, given up
     verify.py          whether the pictures that were paid for are there and right

@@ -72,31 +72,19 @@ def attempts(options: Namespace, _: Progress) -> Report:
 def resolve_purchases(options: Namespace, _: Progress) -> Report:
     """Record what became of purchases with unknown outcome, or what they cost."""
     from stage3_plugin.maintenance import resolve
-    from stage3_plugin.maintenance.resolve_report import Decision
 
     _check_resolve(options)
     folder, ids, now = options.folder, options.ids, datetime.now(UTC)
     if options.day is not None:
         return resolve.set_day(folder, options.day, now=now)
-    if options.decision is not None and ids:
+    if options.decision is not None:
+        choice = resolve.Choice(
+            run_id=options.run, scene_id=options.scene, since=options.since, batch=options.batch
+        )
         return resolve.resolve(
             folder,
-            ids,
-            Decision(options.decision),
-            now=now,
-            cost_microusd=options.cost,
-            gives_up_answers=options.yes,
-        )
-    if options.decision is not None:
-        return resolve.resolve_chosen(
-            folder,
-            resolve.Choice(
-                run_id=options.run,
-                scene_id=options.scene,
-                since=options.since,
-                batch=options.batch,
-            ),
-            Decision(options.decision),
+            ids or choice,
+            resolve.Decision(options.decision),
             now=now,
             cost_microusd=options.cost,
             is_sure=options.yes,

@@ -14,19 +14,16 @@ scene, a model or a folder is left that one would run.
 from __future__ import annotations
 
 import csv
-import errno
 import io
 import os
 import re
-import shutil
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
-from tempfile import NamedTemporaryFile, TemporaryFile
+from tempfile import NamedTemporaryFile
 from typing import IO, Final, NamedTuple
 
 from pydantic import Field
@@ -66,7 +63,6 @@ COLUMNS: Final = (
     "x_Pictures",
 )
 _BEGINNING: Final = f"{COLUMNS[0]},{COLUMNS[1]},".encode()
-_PIECE_CHARACTERS: Final = 1 << 20
 _RUNS: Final = re.compile(r"(^|[,;|\"'])(\s*)(?=[=+\-@\uFF1D\uFF0B\uFF0D\uFF20])")
 """Where a spreadsheet may see the beginning of a formula: at the beginning of a cell, and behind
 what separates cells in some country's files."""
@@ -200,6 +196,7 @@ class Costs(Report):
         by: What is told apart.
         lines: Each with what it is told apart by; programs have all of them.
         csv: The file that has them instead.
+        written: What is written where there is no file.
         left_out: How many lines more there are than people read.
     """
 
@@ -212,11 +209,13 @@ class Costs(Report):
     total: Amounts
     lines: list[CostLine] | None = None
     csv: Path | None = None
+    written: Kept[Sequence[str]] = ()
     left_out: Kept[int] = 0
 
     def sentences(self) -> Iterator[Line]:
         """Yield a table, and what all of it comes to."""
         if self.csv == STDOUT:
+            yield from self.written
             return
         if self.csv is not None:
             yield f"{self.csv} has it"
@@ -297,25 +296,24 @@ def save(folder: StateFolder, question: Question, path: Path) -> Costs:
     Args:
         folder: Whose ledger.
         question: What is told apart; the provider always is, and the month where the day is not.
-        path: Where to; ``-`` is the standard output, whose reader may leave early.
+        path: Where to; for ``-`` the report has it.
 
     Raises:
         NotOurFile: Something else is there.
         StorageFailed: It cannot be written.
         LedgerFailed: The ledger cannot be read.
     """
-    try:
-        if path == STDOUT:
-            with TemporaryFile("w+b") as file:
-                total = _write(folder, question, file)
-                file.seek(0)
-                _copy(file)
-        else:
+    if path == STDOUT:
+        text = io.StringIO(newline="")
+        total = _write(folder, question, text)
+        written = text.getvalue().splitlines()
+    else:
+        written = []
+        try:
             total = _replace(folder, question, path)
-    except OSError as error:
-        name = Path("the standard output") if path == STDOUT else path
-        raise StorageFailed(name, error) from error
-    return Costs(ledger=folder, **question._asdict(), total=total, csv=path)
+        except OSError as error:
+            raise StorageFailed(path, error) from error
+    return Costs(ledger=folder, **question._asdict(), total=total, csv=path, written=written)
 
 
 def _replace(folder: StateFolder, question: Question, path: Path) -> Amounts:
@@ -323,7 +321,9 @@ def _replace(folder: StateFolder, question: Question, path: Path) -> Amounts:
         begins = there.read(len(_BEGINNING))
         if begins and begins != _BEGINNING:
             raise NotOurFile(path)
-    with NamedTemporaryFile("wb", dir=path.parent, prefix=".costs-", delete=False) as file:
+    with NamedTemporaryFile(
+        "w", encoding="utf-8", newline="", dir=path.parent, prefix=".costs-", delete=False
+    ) as file:
         written = Path(file.name)
         try:
             total = _write(folder, question, file)
@@ -337,24 +337,20 @@ def _replace(folder: StateFolder, question: Question, path: Path) -> Amounts:
     return total
 
 
-def _write(folder: StateFolder, question: Question, file: IO[bytes]) -> Amounts:
-    total, text = Amounts(), io.TextIOWrapper(file, encoding="utf-8", newline="")
-    try:
-        with folder.reading() as ledger:
-            rows, zone = csv.writer(text, lineterminator="\n"), zone_of(ledger)
-            rows.writerow(COLUMNS)
-            for spent in spending(
-                ledger,
-                (*question.by, "provider"),
-                since=question.since,
-                until=question.until,
-                by_month="day" not in question.by,
-            ):
-                rows.writerow(row_of(spent, zone))
-                total.add(spent)
-        text.flush()
-    finally:
-        text.detach()
+def _write(folder: StateFolder, question: Question, file: IO[str]) -> Amounts:
+    total, rows = Amounts(), csv.writer(file, lineterminator="\n")
+    with folder.reading() as ledger:
+        zone = zone_of(ledger)
+        rows.writerow(COLUMNS)
+        for spent in spending(
+            ledger,
+            (*question.by, "provider"),
+            since=question.since,
+            until=question.until,
+            by_month="day" not in question.by,
+        ):
+            rows.writerow(row_of(spent, zone))
+            total.add(spent)
     return total
 
 
@@ -395,22 +391,3 @@ def _period(first_day: str, last_day: str, zone: tzinfo) -> tuple[str, str]:
 
 def _utc(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
-
-
-def _copy(file: IO[bytes]) -> None:
-    """Copy to the standard output, as bytes where it takes them."""
-    out = sys.stdout
-    if out is None:  # pyright: ignore[reportUnnecessaryComparison]  # closed by the parent process
-        raise OSError(errno.EBADF, "it is closed")
-    try:
-        binary = getattr(out, "buffer", None)
-        if binary is not None:
-            out.flush()
-            shutil.copyfileobj(file, binary)
-            binary.flush()
-        else:
-            shutil.copyfileobj(io.TextIOWrapper(file, "utf-8", newline=""), out, _PIECE_CHARACTERS)
-            out.flush()
-    except BrokenPipeError:
-        with suppress(OSError):  # so that nothing is said when Python closes it
-            os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())

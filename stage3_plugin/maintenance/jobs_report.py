@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Final
+from functools import partial
+from typing import Annotated, Final
 
-from pydantic import AliasPath, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator
 
 from stage3_plugin.domain.job import Lane, LineCount
 from stage3_plugin.domain.states import State
@@ -21,16 +22,17 @@ from stage3_plugin.maintenance.report import (
     Kept,
     Part,
     Report,
+    at,
     counted,
     grouped,
     moment,
     named,
     on_one_line,
     route,
-    together,
     token_of,
     usd,
 )
+from stage3_plugin.purchase.lost import name_of
 
 EXIT_PENDING: Final = 5
 _MOST_REASONS: Final = 5
@@ -51,29 +53,29 @@ _CAME_TO: Final = {
 }
 
 
-def _of(*names: str) -> Any:
-    return Field(validation_alias=AliasPath(*names))
-
-
 class JobStanding(Part):
     """How a job stands, as the ledger and its provider have it."""
 
-    job_id: str | None = Field(None, validation_alias=AliasPath("job", "accepted", "job_id"))
-    lane: Lane = _of("job", "new", "lane")
-    provider: str = _of("endpoint", "provider")
-    model: str = _of("endpoint", "model")
-    accepted_at: datetime | None = _of("job", "accepted_at")
-    expires_at: datetime | None = _of("job", "expires_at")
-    purchases: int = _of("count")
+    job_id: str | None = at("job", "accepted", "job_id", default=None)
+    lane: Lane = at("job", "new", "lane")
+    provider: str = at("endpoint", "provider")
+    model: str = at("endpoint", "model")
+    accepted_at: datetime | None = at("job", "accepted_at")
+    expires_at: datetime | None = at("job", "expires_at")
+    purchases: int = at("count")
     left: int
     lines: LineCount | None
     ended: dict[State, int]
-    counted_microusd: int = _of("spent_microusd")
+    counted_microusd: int = at("spent_microusd")
     free_microusd: int
     problem: Annotated[str | None, BeforeValidator(lambda problem: problem or None)]
     is_given_up: bool
-    in_hands: bool = _of("is_in_hands")
-    without_picture: tuple[Bought, ...] = _of("without")
+    in_hands: bool = at("is_in_hands")
+    without_picture: tuple[Bought, ...] = at("without")
+
+
+def _left(jobs: Iterable[WaitedJob]) -> int:
+    return sum(one.left for one in jobs)
 
 
 class Standing(Report):
@@ -90,11 +92,11 @@ class Standing(Report):
     run: Kept[tuple[str, ...] | None]
     config: Kept[tuple[str, ...]]
     at_a_time: Kept[str]
-    is_over: bool
-    waited_s: float
-    taken_in: int
-    left: int
-    jobs: tuple[JobStanding, ...]
+    is_over: bool = at("waited", "is_over")
+    waited_s: Annotated[float, AfterValidator(partial(round, ndigits=3))] = at("waited", "waited_s")
+    taken_in: int = at("waited", "pictures")
+    left: Annotated[int, BeforeValidator(_left)] = at("waited", "jobs")
+    jobs: tuple[JobStanding, ...] = at("waited", "jobs")
 
     @property
     def exit_code(self) -> int:
@@ -148,32 +150,15 @@ class Standing(Report):
             yield Next(("stage3", "attempts", *self.config, "--json"), why)
 
 
-def standing(
-    waited: Waited, run: tuple[str, ...] | None, config: tuple[str, ...], *, at_a_time: str
-) -> Standing:
-    """Say how all that was waited for stands; the rest is as :class:`Standing` has it."""
-    return Standing(
-        waited=waited,
-        run=run,
-        config=config,
-        at_a_time=at_a_time,
-        is_over=waited.is_over,
-        waited_s=round(waited.waited_s, 3),
-        taken_in=waited.pictures,
-        left=sum(one.left for one in waited.jobs),
-        jobs=tuple(map(JobStanding.model_validate, waited.jobs)),
-    )
-
-
 def _in_all(waited: Waited) -> str:
     jobs, ended = waited.jobs, Counter[State]()
     for one in jobs:
         ended.update(one.ended)
-    lost = sum(one.left for one in jobs if one.job.accepted is None)
+    lost = _left(one for one in jobs if one.job.accepted is None)
     parts = {
         "without a picture": ended.total() - waited.pictures - ended[State.UNKNOWN],
         "unknown": ended[State.UNKNOWN],
-        "still being made": sum(one.left for one in jobs) - lost,
+        "still being made": _left(jobs) - lost,
         "whose request was lost, and may be found yet": lost,
     }
     told = [f"{waited.pictures:,} taken in", *(f"{n:,} {what}" for what, n in parts.items() if n)]
@@ -235,7 +220,7 @@ def progress_line(waited: Waited, *, now: datetime) -> str:
     parts = [f"batch {_name_of(one)}: {_lines_in_words(one)}" for one in batches[:_ON_A_TERMINAL]]
     if len(batches) > _ON_A_TERMINAL:
         parts.append(f"{len(batches) - _ON_A_TERMINAL:,} more being made")
-    if left := sum(one.left for one in single):
+    if left := _left(single):
         providers = sorted({one.endpoint.provider for one in single if one.left})
         parts.append(f"{counted(left, 'picture')} at {', '.join(providers)}")
     if waited.pictures:
@@ -253,9 +238,9 @@ def _name_of(one: WaitedJob) -> str:
 class Answer(Changed):
     """What became of a purchase that was asked for."""
 
-    answered: str | None = Field(None, validation_alias=AliasPath("asking", "answered"))
-    asked_at: datetime | None = Field(None, validation_alias=AliasPath("asking", "at"))
-    asked_why: str | None = Field(None, validation_alias=AliasPath("asking", "why"))
+    answered: str | None = at("asking", "answered", default=None)
+    asked_at: datetime | None = at("asking", "at", default=None)
+    asked_why: str | None = at("asking", "why", default=None)
 
 
 class Answers(Report):
@@ -291,7 +276,7 @@ class Answers(Report):
             )
             return
         for group in grouped(
-            self.asked, lambda one: (together(one.before), one.before.state, one.purchase.state)
+            self.asked, lambda one: (name_of(one.before), one.before.state, one.purchase.state)
         ):
             one, after, token = group[0], group[0].purchase, token_of(group[0].before)
             name = f"{after.new.attempt_id[:SHORT]}  {after.new.scene_id}"

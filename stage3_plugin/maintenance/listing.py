@@ -14,7 +14,9 @@ from datetime import UTC, date, datetime
 from functools import cached_property
 from itertools import chain, islice
 from pathlib import Path
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import Annotated, Final, Literal, NamedTuple, TypeAlias
+
+from pydantic import BeforeValidator
 
 from stage3_plugin.domain.exchange import Reply
 from stage3_plugin.domain.purchase import Asking, Correction, Purchase, Tally
@@ -30,6 +32,7 @@ from stage3_plugin.maintenance.report import (
     Kept,
     Part,
     Report,
+    at,
     counted,
     grouped,
     job_keys,
@@ -188,13 +191,13 @@ class BatchLines(Part):
 
     batch: str
     short_id: str
-    situation: Situation
-    state: State
+    situation: Situation = at("first", "situation")
+    state: State = at("first", "purchase", "state")
     lines: int
     held_microusd: int
-    provider: str
-    model: str
-    job: JobKeys | None
+    provider: str = at("first", "purchase", "new", "endpoint", "provider")
+    model: str = at("first", "purchase", "new", "endpoint", "model")
+    job: Annotated[JobKeys | None, BeforeValidator(job_keys)] = at("first", "purchase", "job")
 
 
 class Listing(Report):
@@ -251,18 +254,9 @@ class Listing(Report):
 
 
 def _lines_of(group: Sequence[Found], token: str) -> BatchLines:
-    first = group[0].purchase
-    return BatchLines(
-        batch=token,
-        short_id=token[:SHORT],
-        situation=group[0].situation,
-        state=first.state,
-        lines=len(group),
-        held_microusd=sum(one.purchase.new.hold_microusd for one in group),
-        provider=first.new.endpoint.provider,
-        model=first.new.endpoint.model,
-        job=job_keys(first.job),
-    )
+    held = sum(one.purchase.new.hold_microusd for one in group)
+    size = {"lines": len(group), "held_microusd": held}
+    return BatchLines.of(first=group[0], batch=token, short_id=token[:SHORT], **size)
 
 
 def _told(group: Sequence[Found], folder: StateFolder) -> Iterator[str]:
@@ -432,9 +426,7 @@ def look(
             among = State if states is None else set(states)
             left_out = max(0, sum(tallies[state].count for state in among) - len(found))
         last_day = ledger.last_day()
-    groups = grouped(
-        found, lambda one: (_batch_of(one) or one.purchase.new.attempt_id, one.situation)
-    )
+    groups = grouped(found, lambda one: (_batch_of(one) or one.short_id, one.situation))
     batches = ((group, _batch_of(group[0])) for group in groups)
     return Listing(
         ledger=folder,

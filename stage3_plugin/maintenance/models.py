@@ -11,13 +11,13 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date
 from itertools import groupby
 from textwrap import TextWrapper
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypeVar
 
 from pydantic import JsonValue
 
 from stage3_plugin.domain.free_checks import Finding
 from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.maintenance.report import Kept, Part, Report, usd
+from stage3_plugin.maintenance.report import Kept, Part, Report, at, usd
 from stage3_plugin.providers.models import (
     BatchRow,
     EndRow,
@@ -49,14 +49,12 @@ PAGES: Mapping[str, tuple[str, ...]] = {
 """Where a vendor says what a row says: the pages to look at where one is old."""
 
 Row: TypeAlias = Takes | Shapes | EndRow | PriceRow | FlatRow | TokensRow | BatchRow
+RowT = TypeVar("RowT", Takes, Shapes, EndRow, PriceRow, FlatRow)
 What: TypeAlias = Literal["takes", "shapes", "end", "price", "flat", "tokens", "batch"]
 Online: TypeAlias = Mapping[tuple[str, str], Sequence[Finding]]
 """What vendors have said of models, by provider and name."""
 
-_NAMED: tuple[What, ...] = ("price", "flat", "tokens", "batch")
-"""Of what rows are found by the whole name, in the order in which they are told."""
-_WHOSE = {"source", "kind", "date"}
-_NOT_FIGURES = {*_WHOSE, "models", "begins", "provider"}
+_NOT_FIGURES = {"source", "kind", "date", "models", "begins", "provider"}
 _COLUMNS = (34, 15, 9, 4, 10, 11, 10)
 
 
@@ -82,11 +80,12 @@ class OnePicture(Part):
 class RowKeys(Part):
     """A row of the table, and whose word it is."""
 
+    row: Kept[Row]
     what: What
     figures: dict[str, JsonValue]
-    source: str
-    kind: str
-    date: dt.date
+    source: str = at("row", "source")
+    kind: str = at("row", "kind")
+    date: dt.date = at("row", "date")
 
 
 class KnownModel(Part):
@@ -97,7 +96,6 @@ class KnownModel(Part):
         model: Its name, or the beginning or the end of several; empty for all others.
         pages: Where its vendor says what a row says.
         online: What the vendor says now; ``None`` where it was not asked.
-        by_what: The rows, by what they say.
         is_whole: It is a name that can be asked for.
     """
 
@@ -107,8 +105,11 @@ class KnownModel(Part):
     pages: tuple[str, ...]
     rows: tuple[RowKeys, ...]
     online: Sequence[Finding] | None = None
-    by_what: Kept[Mapping[What, Row]]
     is_whole: Kept[bool]
+
+    def row(self, of: type[RowT]) -> RowT | None:
+        """Return its row of a kind."""
+        return next((one.row for one in self.rows if isinstance(one.row, of)), None)
 
 
 def known_models() -> Iterator[KnownModel]:
@@ -120,34 +121,33 @@ def known_models() -> Iterator[KnownModel]:
         of_it = (row for row in (*known.takes, *known.shapes) if row.provider == provider)
         parts = {begin + end for row in of_it for begin in row.begins for end in row.ends}
         for name in sorted(whole | parts):
-            yield _known(provider, name, _rows_of(provider, name), is_whole=name in whole)
+            yield KnownModel(
+                provider=provider,
+                model=name,
+                one_picture=OnePicture.model_validate(
+                    estimate(_PICTURE, provider=provider, model=name)
+                ),
+                pages=PAGES.get(provider, ()),
+                rows=tuple(_rows_of(provider, name)),
+                is_whole=name in whole,
+            )
 
 
-def _known(provider: str, model: str, by_what: Mapping[What, Row], *, is_whole: bool) -> KnownModel:
-    price = estimate(_PICTURE, provider=provider, model=model)
-    return KnownModel(
-        provider=provider,
-        model=model,
-        one_picture=OnePicture.model_validate(price),
-        pages=PAGES.get(provider, ()),
-        rows=tuple(
-            RowKeys(what=what, figures=_figures(row), **row.model_dump(include=_WHOSE))
-            for what, row in by_what.items()
-        ),
-        by_what=by_what,
-        is_whole=is_whole,
-    )
-
-
-def _rows_of(provider: str, model: str) -> dict[What, Row]:
+def _rows_of(provider: str, model: str) -> Iterator[RowKeys]:
+    known = table()
     found: dict[What, Row | None] = {
         "takes": takes_of(provider, model),
         "shapes": shapes_of(provider, model),
         "end": end_of(provider, model),
+        "price": row_named(known.price, provider, model),
+        "flat": row_named(known.flat, provider, model),
+        "tokens": row_named(known.tokens, provider, model),
+        "batch": row_named(known.batch, provider, model),
     }
-    for what in _NAMED:
-        found[what] = row_named(getattr(table(), what), provider, model)
-    return {what: row for what, row in found.items() if row is not None}
+    for what, row in found.items():
+        if row is not None:
+            figures = row.model_dump(mode="json", exclude=_NOT_FIGURES, exclude_defaults=True)
+            yield RowKeys.of(row=row, what=what, figures=figures)
 
 
 def named(models: Sequence[KnownModel], name: str) -> list[KnownModel]:
@@ -158,14 +158,10 @@ def named(models: Sequence[KnownModel], name: str) -> list[KnownModel]:
 
 def older_than(models: Sequence[KnownModel], days: int, *, today: date) -> list[KnownModel]:
     """Return the models with the rows that were last seen longer ago, and no others."""
-    found = list[KnownModel]()
-    for one in models:
-        rows = dict[What, Row](
-            (what, row) for what, row in one.by_what.items() if (today - row.date).days > days
-        )
-        if rows:
-            found.append(_known(one.provider, one.model, rows, is_whole=one.is_whole))
-    return found
+    kept = (
+        (one, tuple(row for row in one.rows if (today - row.date).days > days)) for one in models
+    )
+    return [one.model_copy(update={"rows": rows}) for one, rows in kept if rows]
 
 
 class Models(Report):
@@ -232,10 +228,6 @@ def shown(
     )
 
 
-def _figures(row: Row) -> dict[str, JsonValue]:
-    return row.model_dump(mode="json", exclude=_NOT_FIGURES, exclude_defaults=True)
-
-
 _wrapped = TextWrapper(100, initial_indent="  ", subsequent_indent="    ").wrap
 
 
@@ -250,26 +242,25 @@ def _line(*cells: str) -> Iterator[str]:
 
 
 def _cells(one: KnownModel) -> tuple[str, ...]:
-    takes, end = one.by_what.get("takes"), one.by_what.get("end")
-    prices = [row for what, row in one.by_what.items() if what in {"price", "flat", "tokens"}]
-    kinds = {row.kind for row in prices or one.by_what.values()}
+    takes, end = one.row(Takes), one.row(EndRow)
+    prices = [row for row in one.rows if row.what in {"price", "flat", "tokens"}]
+    kinds = {row.kind for row in prices or one.rows}
     sure = next(kind for kind in ("third party", "recorded", "vendor") if kind in kinds)
     return (
         one.model if one.is_whole else f"…{one.model}" if one.model[:1] == "/" else f"{one.model}…",
-        _price(one.by_what),
-        _sizes(one.by_what),
-        str(takes.references.most) if isinstance(takes, Takes) else "",
-        str(end.on) if isinstance(end, EndRow) else "",
+        _price(one.row(PriceRow), one.row(FlatRow)),
+        _sizes(takes, one.row(Shapes)),
+        "" if takes is None else str(takes.references.most),
+        "" if end is None else str(end.on),
         sure,
-        str(min(row.date for row in one.by_what.values())),
+        str(min(row.date for row in one.rows)),
     )
 
 
-def _price(rows: Mapping[What, Row]) -> str:
-    tokens, flat = rows.get("price"), rows.get("flat")
-    if isinstance(tokens, PriceRow) and tokens.output_image is not None:
+def _price(tokens: PriceRow | None, flat: FlatRow | None) -> str:
+    if tokens is not None and tokens.output_image is not None:
         return f"${tokens.output_image:f}/M tokens"
-    if not isinstance(flat, FlatRow):
+    if flat is None:
         return ""
     if flat.per_megapixel is not None:
         return f"${flat.per_megapixel:f}/MP"
@@ -279,13 +270,12 @@ def _price(rows: Mapping[What, Row]) -> str:
     return "-".join(dict.fromkeys(f"${end(each):f}" for end in (min, max))) if each else ""
 
 
-def _sizes(rows: Mapping[What, Row]) -> str:
-    takes, shapes = rows.get("takes"), rows.get("shapes")
-    if isinstance(takes, Takes) and takes.free_sizes is not None:
+def _sizes(takes: Takes | None, shapes: Shapes | None) -> str:
+    if takes is not None and takes.free_sizes is not None:
         return f"{takes.free_sizes.most_px / 1e6:.1f} MP"
-    if isinstance(shapes, Shapes):
+    if shapes is not None:
         return "-".join(dict.fromkeys((shapes.tiers or ("ratios",))[:: len(shapes.tiers) - 1 or 1]))
-    return f"{len(takes.sizes)} sizes" if isinstance(takes, Takes) and takes.sizes else ""
+    return f"{len(takes.sizes)} sizes" if takes is not None and takes.sizes else ""
 
 
 def _words(value: JsonValue) -> str:

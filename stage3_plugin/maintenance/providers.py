@@ -7,12 +7,14 @@ listed with what is wrong with it, and hides no other. A run imports only those 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, Literal, TypeAlias, get_args
+from typing import Annotated, Any, Final, Literal, TypeAlias, get_args
+
+from pydantic import BeforeValidator
 
 from stage3_plugin.domain.endpoint import Endpoint
-from stage3_plugin.domain.profile import Listing, Profile
+from stage3_plugin.domain.profile import Listing
 from stage3_plugin.errors import SettingsRefused
-from stage3_plugin.maintenance.report import Part, Report
+from stage3_plugin.maintenance.report import Part, Report, at, named
 from stage3_plugin.providers.base import BatchLane
 from stage3_plugin.providers.hosted import Hosted
 from stage3_plugin.providers.models import ends_at, models_known_of
@@ -30,9 +32,14 @@ _LOST: Final[Mapping[Lost, str]] = {
     "found": "can be found, and its absence proves nothing",
     "unknown": "cannot be asked for",
 }
-_AS_PROFILES_HAVE_IT: Final = ("base_url", "key_variable", "needs_key", "reports_cost")
 _OF_AN_END: Final = {"begins", "on", "instead"}
 _MOST_MODELS: Final = 12
+
+
+def _lost(listing: Listing | None) -> Lost:
+    if listing is None:
+        return "unknown"
+    return "proved" if listing.proves_absence else "found"
 
 
 class Batches(Part):
@@ -42,11 +49,25 @@ class Batches(Part):
         shares: What part of the ordinary price models cost in it, where that is known.
     """
 
-    within_s: float
-    most_lines: int
-    most_bytes: int
-    lost_create: Lost
+    within_s: float = at("terms", "within_s")
+    most_lines: int = at("terms", "most_lines")
+    most_bytes: int = at("terms", "most_bytes")
+    lost_create: Annotated[Lost, BeforeValidator(_lost)] = at("terms", "listing")
     shares: Mapping[str, float]
+
+    def __str__(self) -> str:
+        parts = {
+            share: [model for model, one in self.shares.items() if one == share]
+            for share in self.shares.values()
+        }
+        proved = " arrived" if self.lost_create == "proved" else ""
+        return "; ".join(
+            [
+                f"has a batch lane, which ends within {_duration(self.within_s)}",
+                *(f"{100 * one:g} % of the price of {', '.join(of)}" for one, of in parts.items()),
+                f"a lost create {_LOST[self.lost_create]}{proved}",
+            ]
+        )
 
 
 class InstalledProvider(Part):
@@ -74,15 +95,15 @@ class InstalledProvider(Part):
     hint: str | None = None
     is_paid: bool | None = None
     vendor: str | None = None
-    base_url: str | None = None
-    key_variable: str | None = None
-    needs_key: bool | None = None
+    base_url: str | None = at("profile", "base_url", default=None)
+    key_variable: str | None = at("profile", "key_variable", default=None)
+    needs_key: bool | None = at("profile", "needs_key", default=None)
     references: bool | None = None
     seed: bool | None = None
     negative_prompt: bool | None = None
-    reports_cost: bool | None = None
+    reports_cost: bool | None = at("profile", "reports_cost", default=None)
     queue: bool | None = None
-    keeps_result_s: float | None = None
+    keeps_result_s: float | None = at("profile", "keeps_s", default=None)
     lost_answer: Lost | None = None
     by_model: Sequence[Ability] | None = None
     batch: Batches | None = None
@@ -109,14 +130,12 @@ class InstalledProvider(Part):
             proved = " been asked for" if self.lost_answer == "proved" else ""
             yield f"  {self._how_it_answers()}; {lost}{proved}"
         if self.batch is not None:
-            yield f"  {_how_it_makes_batches(self.batch)}"
+            yield f"  {self.batch}"
         if self.options or self.has_more_options:
             more = ["what its models take"] if self.has_more_options else []
             yield f"  options: {', '.join([*self.options, *more])}"
         if self.models:
-            more_models = len(self.models) - _MOST_MODELS
-            more = [f"and {more_models} more"] if more_models > 0 else []
-            yield f"  prices are known of: {', '.join([*self.models[:_MOST_MODELS], *more])}"
+            yield f"  prices are known of: {named(self.models, _MOST_MODELS)}"
         for end in sorted(ends_at(self.name), key=lambda end: end.on):
             instead = " or ".join(end.instead)
             yield f"  end on {end.on}: {', '.join(end.begins)}; in their place: {instead}"
@@ -153,7 +172,7 @@ def installed(offers: Offers = PROVIDERS) -> Installed:
 
 def _looked_at(name: str, source: str, offers: Offers) -> InstalledProvider:
     try:
-        return _asked(name, source, offers)
+        return InstalledProvider.of(name=name, source=source, **_asked(name, offers))
     except SettingsRefused as refused:
         problem, hint = refused.problem, refused.hint
     except Exception as error:  # noqa: BLE001 - whatever a stranger's class does, others are shown
@@ -161,74 +180,38 @@ def _looked_at(name: str, source: str, offers: Offers) -> InstalledProvider:
     return InstalledProvider(name=name, source=source, problem=problem, hint=hint)
 
 
-def _asked(name: str, source: str, offers: Offers) -> InstalledProvider:
+def _asked(name: str, offers: Offers) -> dict[str, Any]:
     """Ask a provider of itself: what any of its models can, it can."""
     made_by, models = maker_named(name, offers), models_known_of(name)
     asked = ("", *models) if issubclass(made_by, Hosted) else ()
     made = [provider_at(Endpoint(provider=name, model=one), offers=offers) for one in asked]
-    profiles = [one.profile for one in made]
-    known = InstalledProvider(
-        name=name,
-        source=source,
-        is_paid=bool(made),
-        options=option_names(made_by.Options),
-        has_more_options=takes_others(made_by.Options),
-        models=models,
-        ends=[one.model_dump(include=_OF_AN_END) for one in ends_at(name)],
-    )
-    return _described(known, profiles, made[0].batch) if made else known
-
-
-def _described(
-    known: InstalledProvider, profiles: Sequence[Profile], lane: BatchLane | None
-) -> InstalledProvider:
-    first = profiles[0]
-    can = {one: {bool(getattr(profile, one)) for profile in profiles} for one in _ABILITIES}
-    abilities: dict[str, Any] = {one: True in found for one, found in can.items()}
-    same: dict[str, Any] = {name: getattr(first, name) for name in _AS_PROFILES_HAVE_IT}
-    listing = next((one.listing for one in profiles if one.listing is not None), None)
-    more: dict[str, Any] = {
+    told: dict[str, Any] = {
+        "is_paid": bool(made),
+        "options": option_names(made_by.Options),
+        "has_more_options": takes_others(made_by.Options),
+        "models": models,
+        "ends": [one.model_dump(include=_OF_AN_END) for one in ends_at(name)],
+    }
+    if not made:
+        return told
+    first, lane = made[0].profile, made[0].batch
+    can = {one: {bool(getattr(each.profile, one)) for each in made} for one in _ABILITIES}
+    listings = (each.profile.listing for each in made)
+    told |= {one: True in found for one, found in can.items()}
+    return told | {
+        "profile": first,
         "vendor": first.vendor or first.name,
         "queue": first.keeps_s is not None,
-        "keeps_result_s": first.keeps_s,
-        "lost_answer": _lost(listing),
+        "lost_answer": _lost(next(filter(None, listings), None)),
         "by_model": sorted(one for one, found in can.items() if len(found) > 1),
-        "batch": None if lane is None else _batches(known, lane),
+        "batch": None if lane is None else _batches(name, models, lane),
     }
-    return known.model_copy(update=abilities | same | more)
 
 
-def _batches(known: InstalledProvider, lane: BatchLane) -> Batches:
-    models = sorted({*known.models, *batch_models_of(known.name)})
-    shares = {model: lane.share(model) for model in models}
-    return Batches(
-        within_s=lane.terms.within_s,
-        most_lines=lane.terms.most_lines,
-        most_bytes=lane.terms.most_bytes,
-        lost_create=_lost(lane.terms.listing),
-        shares={model: float(share) for model, share in shares.items() if share is not None},
-    )
-
-
-def _lost(listing: Listing | None) -> Lost:
-    if listing is None:
-        return "unknown"
-    return "proved" if listing.proves_absence else "found"
-
-
-def _how_it_makes_batches(lane: Batches) -> str:
-    parts = {
-        share: [model for model, one in lane.shares.items() if one == share]
-        for share in lane.shares.values()
-    }
-    proved = " arrived" if lane.lost_create == "proved" else ""
-    return "; ".join(
-        [
-            f"has a batch lane, which ends within {_duration(lane.within_s)}",
-            *(f"{100 * one:g} % of the price of {', '.join(of)}" for one, of in parts.items()),
-            f"a lost create {_LOST[lane.lost_create]}{proved}",
-        ]
-    )
+def _batches(name: str, models: Sequence[str], lane: BatchLane) -> Batches:
+    each = ((one, lane.share(one)) for one in sorted({*models, *batch_models_of(name)}))
+    shares = {model: float(share) for model, share in each if share is not None}
+    return Batches.of(terms=lane.terms, shares=shares)
 
 
 def _duration(seconds: float) -> str:

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
-from typing import Annotated, Any, ClassVar, Final, NamedTuple, TypeAlias, TypeVar, cast
+from types import SimpleNamespace
+from typing import Annotated, Any, ClassVar, Final, NamedTuple, Self, TypeAlias, TypeVar, cast
 
 from pydantic import (
     AliasPath,
@@ -36,6 +37,7 @@ from stage3_plugin.domain.states import State
 from stage3_plugin.ledger.home import without_home
 from stage3_plugin.maintenance.next_steps import Next
 from stage3_plugin.maintenance.state_folder import StateFolder
+from stage3_plugin.purchase.lost import name_of
 
 T = TypeVar("T")
 SHORT: Final = 8
@@ -75,6 +77,11 @@ class Part(BaseModel):
     )
     optional: ClassVar[frozenset[str]] = frozenset()
     """Keys that are left out where nothing was said of them."""
+
+    @classmethod
+    def of(cls, **what: Any) -> Self:
+        """Make it of what its fields are found in, each by its path."""
+        return cls.model_validate(SimpleNamespace(**what))
 
     @model_serializer(mode="wrap")
     def _written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -141,14 +148,15 @@ class Report(Part):
         return {"format": self.format, **_plain(self.model_dump())}
 
 
-def _of_new(*names: str) -> Any:
-    return Field(validation_alias=AliasPath("new", *names))
+def at(*path: str, default: Any = ...) -> Any:
+    """Return a field that is found by its path in what its part is made of."""
+    return Field(default, validation_alias=AliasPath(*path))
 
 
 class JobKeys(Part):
     """What a provider has accepted; its addresses may be as good as a key."""
 
-    job_id: str = Field(validation_alias=AliasPath("accepted", "job_id"))
+    job_id: str = at("accepted", "job_id")
     accepted_at: datetime
     expires_at: datetime
 
@@ -173,20 +181,20 @@ def job_keys(job: Job | None) -> JobKeys | None:
 class PurchaseKeys(Part):
     """What programs are told of a purchase."""
 
-    attempt_id: str = _of_new("attempt_id")
-    scene_id: str = _of_new("scene_id")
+    attempt_id: str = at("new", "attempt_id")
+    scene_id: str = at("new", "scene_id")
     state: State
     held_at: datetime
     changed_at: datetime
     day: date
-    run_id: str = _of_new("run_id")
-    provider: str = _of_new("endpoint", "provider")
-    model: str = _of_new("endpoint", "model")
-    size: str = _of_new("size")
-    quality: str = _of_new("quality")
-    hold_microusd: int = _of_new("hold_microusd")
+    run_id: str = at("new", "run_id")
+    provider: str = at("new", "endpoint", "provider")
+    model: str = at("new", "endpoint", "model")
+    size: str = at("new", "size")
+    quality: str = at("new", "quality")
+    hold_microusd: int = at("new", "hold_microusd")
     cost_microusd: int | None
-    cost_basis: str | None = Field(validation_alias="counted_basis")
+    cost_basis: str | None = at("counted_basis")
     counted_microusd: int
     decided_by: str | None
     why: str | None
@@ -194,7 +202,7 @@ class PurchaseKeys(Part):
     request_id: str | None
     job: Annotated[JobKeys | None, BeforeValidator(job_keys)]
     batch: str | None = None
-    line: int | None = _of_new("line")
+    line: int | None = at("new", "line")
 
 
 def _keys_of(purchase: Purchase) -> dict[str, Any]:
@@ -222,10 +230,10 @@ class Changed(Part):
     """A purchase that was decided or asked about: how it was, and how it is."""
 
     before: Kept[Purchase]
-    purchase: Bought = Field(validation_alias="after")
-    state_before: State = Field(validation_alias=AliasPath("before", "state"))
-    cost_before_microusd: int | None = Field(validation_alias=AliasPath("before", "cost_microusd"))
-    counted_before_microusd: int = Field(validation_alias=AliasPath("before", "counted_microusd"))
+    purchase: Bought = at("after")
+    state_before: State = at("before", "state")
+    cost_before_microusd: int | None = at("before", "cost_microusd")
+    counted_before_microusd: int = at("before", "counted_microusd")
 
 
 # People ------------------------------------------------------------------------------------------
@@ -267,11 +275,6 @@ def route(endpoint: Endpoint) -> str:
     return f"{endpoint.provider}/{endpoint.model}"
 
 
-def together(purchase: Purchase) -> str:
-    """Return what a purchase is told by: its batch, as all of its lines are, or itself."""
-    return token_of(purchase) or purchase.new.attempt_id
-
-
 def grouped(many: Iterable[T], key: Callable[[T], object]) -> list[list[T]]:
     """Put together what has the same key, in the order of the first of each."""
     groups: dict[object, list[T]] = {}
@@ -283,7 +286,7 @@ def grouped(many: Iterable[T], key: Callable[[T], object]) -> list[list[T]]:
 def purchases_in_rows(foreseen: Iterable[Foreseen]) -> Table:
     """Return a row for each purchase, or for the lines of a batch, with what it becomes."""
     rows = [("ID", "SCENE", "SENT", "FROM", "RUN", "HELD", "BECOMES")]
-    for group in grouped(foreseen, lambda one: together(one.purchase)):
+    for group in grouped(foreseen, lambda one: name_of(one.purchase)):
         first, more = group[0].purchase, len(group) - 1
         new, token = first.new, token_of(first)
         rows.append(

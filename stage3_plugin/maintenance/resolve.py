@@ -9,13 +9,13 @@ that left it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
+from enum import StrEnum
 from functools import partial
-from types import SimpleNamespace
-from typing import Any, Final
+from typing import Any, Final, Literal, NamedTuple
 
 from stage3_plugin.domain.profile import Listing
 from stage3_plugin.domain.purchase import Purchase, Settlement
@@ -23,15 +23,21 @@ from stage3_plugin.domain.states import OPEN, UNSETTLED, State
 from stage3_plugin.errors import LookupRefused, SettingsRefused, Stage3Error, StorageFailed
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.home import Homes, without_home
+from stage3_plugin.maintenance import next_steps
 from stage3_plugin.maintenance.listing import Situation, waits_for
 from stage3_plugin.maintenance.next_steps import Next
-from stage3_plugin.maintenance.report import Changed, Foreseen, token_of
-from stage3_plugin.maintenance.resolve_report import (
-    BECOMES,
-    Corrected,
-    DaySet,
-    Decided,
-    Decision,
+from stage3_plugin.maintenance.report import (
+    SHORT,
+    Changed,
+    Foreseen,
+    Kept,
+    Line,
+    Report,
+    counted,
+    grouped,
+    purchases_in_rows,
+    token_of,
+    usd,
 )
 from stage3_plugin.maintenance.state_folder import StateFolder
 from stage3_plugin.providers.registry import provider_at
@@ -40,6 +46,62 @@ from stage3_plugin.purchase.messages import until
 
 _ID: Final = re.compile(r"[0-9a-f]{6,32}")
 _RUN_CHARACTERS: Final = 6
+_MOST_NAMED: Final = 40
+_UNCHANGED: Final = "nothing was changed; the same command with --yes records it"
+
+
+class Decision(StrEnum):
+    """What a person knows, or wants, about a purchase whose outcome is unknown."""
+
+    BILLED = "billed"
+    """It was paid for: it stays counted, and its scene may be made again."""
+    NOT_BILLED = "not_billed"
+    """It was not paid for: its money is free again, and its scene may be made again."""
+    RESEND = "resend"
+    """It stays unknown for ever: it stays counted, and its scene may be made again.
+
+    Also for one whose picture was lost from the disk.
+    """
+
+
+class _Meaning(NamedTuple):
+    """What a decision means.
+
+    Attributes:
+        becomes: Where it leads.
+        said: What the ledger notes of it.
+        next_step: What comes of it.
+        undo: Whether it can be taken back, before it is made.
+    """
+
+    becomes: State
+    said: str
+    next_step: str
+    undo: str
+
+
+_MEANINGS: Final = {
+    Decision.BILLED: _Meaning(
+        State.PAID_BAD,
+        "somebody found it billed",
+        "a run that has such a scene makes it again, and pays for it anew",
+        "what it costs can be put right afterwards, with 'stage3 resolve ID --cost USD', or 0; the "
+        "old figure is kept",
+    ),
+    Decision.NOT_BILLED: _Meaning(
+        State.REFUSED,
+        "somebody found it not billed",
+        "a run that has such a scene makes it",
+        "there is none: who decides so lets go of the money for good, and a bill that comes later "
+        "cannot be entered. Who is not sure says --billed, which --cost 0 takes back",
+    ),
+    Decision.RESEND: _Meaning(
+        State.WROTE_OFF,
+        "somebody wrote it off, to send it again",
+        "a run that has such a scene sends it again, if the caps allow for both",
+        "there is none: what is held for it stays counted for good",
+    ),
+}
 
 
 class ResolveRefused(Stage3Error):
@@ -101,77 +163,51 @@ class Choice:
 
 def resolve(
     folder: StateFolder,
-    ids: Sequence[str],
+    which: Sequence[str] | Choice,
     decision: Decision,
     *,
     now: datetime,
     cost_microusd: int | None = None,
-    gives_up_answers: bool = False,
+    is_sure: bool = False,
+    again: Next | None = None,
 ) -> Decided:
     """Record a decision for purchases whose outcome is unknown: for all of them or for none.
 
     One that a dead run left open comes to be unknown first, under that run's lock, as the next run
-    would have it.
+    would have it. Of what was chosen, and not named, those are left out whose answer is on the
+    disk.
 
     Args:
         folder: Whose ledger.
-        ids: Ids, or their beginnings of at least 6 hex digits.
+        which: Ids, or their beginnings of at least 6 hex digits; or which are chosen.
         decision: What is to be recorded.
         now: The time of it, aware.
         cost_microusd: What was billed for each, where that is known; for ``BILLED`` only.
-        gives_up_answers: Decide also where the next run would take in an answer that is there.
+        is_sure: Decide also where the next run would take in an answer that is there; what is
+            chosen is recorded only so, and otherwise foreseen.
+        again: The command that records what is foreseen.
 
     Raises:
-        ResolveRefused: For one of them nothing can be decided.
-        LedgerMissing: There is no ledger.
-        LedgerFailed: It cannot be changed.
-    """
-    with _deciding(folder, now=now, gives_up_answers=gives_up_answers) as deciding:
-        return Decided.of(folder, decision, deciding.all_of(ids, decision, cost_microusd))
-
-
-def resolve_chosen(
-    folder: StateFolder,
-    choice: Choice,
-    decision: Decision,
-    *,
-    now: datetime,
-    cost_microusd: int | None = None,
-    is_sure: bool,
-    again: Next,
-) -> Decided:
-    """Record a decision for all purchases of unknown outcome that a choice is about, or foresee it.
-
-    Purchases whose answer is on the disk are left out.
-
-    Args:
-        folder: Whose ledger.
-        choice: Which.
-        decision: What is to be recorded.
-        now: The time of it, aware.
-        cost_microusd: As for :func:`resolve`.
-        is_sure: Record it; otherwise nothing is changed.
-        again: The command that records it.
-
-    Raises:
-        ResolveRefused: It is too early to call one of them unbilled, or a run has it in work.
+        ResolveRefused: For one of them nothing can be decided, or not yet.
         LookupRefused: Several batches are called so.
         LedgerMissing: There is no ledger.
         LedgerFailed: It cannot be changed; then nothing was.
     """
-    resolved, more = list[Changed](), dict[str, Any]()
+    if not isinstance(which, Choice):
+        with _deciding(folder, now=now, gives_up_answers=is_sure) as deciding:
+            resolved = deciding.decide(which, decision, cost_microusd)
+            return _decided(folder, decision, resolved=resolved)
     if is_sure:
         with _deciding(folder, now=now) as deciding:
-            before, answered = _choose(deciding.ledger, folder, choice)
+            before, answered = _choose(deciding.ledger, folder, which)
             ids = [one.new.attempt_id for one in before]
-            resolved = deciding.all_of(ids, decision, cost_microusd)
-    else:
-        with folder.reading() as ledger:
-            before, answered = _choose(ledger, folder, choice)
-        would = tuple(Foreseen(purchase=one, becomes=BECOMES[decision]) for one in before)
-        more = {"would_resolve": would, "each_microusd": cost_microusd, "again": again}
-    left_out = tuple(one.new.attempt_id for one in answered)
-    return Decided.of(folder, decision, resolved, left_out=left_out, **more)
+            resolved = deciding.decide(ids, decision, cost_microusd)
+            return _decided(folder, decision, answered, resolved=resolved)
+    with folder.reading() as ledger:
+        before, answered = _choose(ledger, folder, which)
+    would = [Foreseen(purchase=one, becomes=_MEANINGS[decision].becomes) for one in before]
+    more: dict[str, Any] = {"would_resolve": would, "each_microusd": cost_microusd, "again": again}
+    return _decided(folder, decision, answered, **more)
 
 
 def _choose(
@@ -236,7 +272,8 @@ def correct(
         found = deciding.find(ids, _why_no_correction)
         put_right = partial(deciding.ledger.correct_cost, now=now, why=why)
         corrected = tuple(
-            _changed(one, put_right(one.new.attempt_id, cost_microusd)) for one in found
+            Changed.of(before=one, after=put_right(one.new.attempt_id, cost_microusd))
+            for one in found
         )
     return Corrected(
         ledger=folder,
@@ -267,7 +304,7 @@ def correct_batch(
         is_meant = Choice(batch=batch).takes
         found = [one for one in ledger.purchases(states={State.PAID_BAD}) if is_meant(one)]
     _need_one_batch(found, batch)
-    said = _SAID[Decision.BILLED]
+    said = _MEANINGS[Decision.BILLED].said
     found = [one for one in found if one.decided_by == "user" and one.why.startswith(said)]
     if is_sure:
         return correct(folder, [one.new.attempt_id for one in found], cost_microusd, now=now)
@@ -352,27 +389,27 @@ class _Decisions:
             raise ResolveRefused(problems)
         return list(chosen.values())
 
-    def all_of(
+    def decide(
         self, ids: Iterable[str], decision: Decision, cost_microusd: int | None
     ) -> list[Changed]:
-        """Decide about purchases, each once: about all of them, or none."""
-        found = self.find(ids, lambda one: self.why_not(one, decision))
-        return [self.decide(one, decision, cost_microusd) for one in found]
-
-    def decide(self, purchase: Purchase, decision: Decision, cost_microusd: int | None) -> Changed:
-        """Bring a purchase to where the decision leads."""
+        """Bring purchases, each once, to where the decision leads: all of them, or none."""
         if cost_microusd is not None and decision is not Decision.BILLED:
             raise ValueError("only what was billed has a cost")
+        found = self.find(ids, lambda one: self.why_not(one, decision))
+        return [self._decide(one, decision, cost_microusd) for one in found]
+
+    def _decide(self, purchase: Purchase, decision: Decision, cost_microusd: int | None) -> Changed:
         attempt_id = purchase.new.attempt_id
         if purchase.state in OPEN:
             left = Settlement(state=State.UNKNOWN, why=self._what_was_left(purchase))
             (purchase,) = self.ledger.settle(attempt_id, left, now=self.now)
         is_known = cost_microusd is not None
+        becomes, said, *_ = _MEANINGS[decision]
         settlement = Settlement(
-            state=BECOMES[decision],
+            state=becomes,
             cost_microusd=cost_microusd,
             basis="reported" if is_known else "held" if purchase.new.hold_microusd else "unknown",
-            why=f"{_SAID[decision]}; before that: {purchase.why}",
+            why=f"{said}; before that: {purchase.why}",
             image_url=purchase.image_url,
             details=purchase.details,
             dropped=purchase.dropped,
@@ -390,7 +427,7 @@ class _Decisions:
                 dropped=(),
             )
         (after,) = self.ledger.settle(attempt_id, settlement, now=self.now)
-        return _changed(purchase, after)
+        return Changed.of(before=purchase, after=after)
 
     def _what_was_left(self, purchase: Purchase) -> str:
         """Return what became of a purchase that a dead run left."""
@@ -436,9 +473,7 @@ class _Decisions:
                 "on its machine, and decide there; if it never comes back, first say so with "
                 f"'stage3 recover --of-home {home}'"
             )
-        run_id = purchase.new.run_id
-        is_ours = self.taken.get(run_id, False)  # of another purchase's: its lock is held here
-        if not is_ours and (self.folder.may_be_going(purchase) or not self._take(run_id)):
+        if not self._has_lock_of(purchase):
             return "a run that is still going has it in work, and will tell what became of it"
         situation = waits_for(purchase, self.folder)
         is_given_up = situation == "answered" and self.gives_up_answers
@@ -465,16 +500,15 @@ class _Decisions:
             f"billed before {from_then:%Y-%m-%d %H:%M} UTC; 'stage3 ask' asks for it"
         )
 
-    def _take(self, run_id: str) -> bool:
-        """Take a dead run's lock, to be kept until the decisions are durable."""
+    def _has_lock_of(self, purchase: Purchase) -> bool:
+        """Return whether its dead run's lock is held here, until the decisions are durable."""
+        run_id = purchase.new.run_id
+        if not self.taken.get(run_id, False) and self.folder.may_be_going(purchase):
+            return False
         if run_id not in self.taken:
             taken = self.folder.owners.take_over(run_id)
             self.taken[run_id] = self.locks.enter_context(taken)
         return self.taken[run_id]
-
-
-def _changed(before: Purchase, after: Purchase) -> Changed:
-    return Changed.model_validate(SimpleNamespace(before=before, after=after))
 
 
 def _listing_of(purchase: Purchase) -> Listing | None:
@@ -509,8 +543,203 @@ _WHY_NOT: Final[Mapping[Situation, str]] = {
     "unbilled": "it was never billed; the next run lets go of its money by itself",
 }
 """Why nobody decides about what waits so."""
-_SAID = {
-    Decision.BILLED: "somebody found it billed",
-    Decision.NOT_BILLED: "somebody found it not billed",
-    Decision.RESEND: "somebody wrote it off, to send it again",
-}
+
+
+# What was decided, or would be: in figures, so that a slip of the hand is seen -------------------
+
+
+class Decided(Report):
+    """What was decided of purchases, or would be."""
+
+    format = "stage3-resolve/1"
+    ledger: StateFolder
+    changed: bool
+    decision: Decision
+    next_step: str
+    is_final: bool
+    resolved: tuple[Changed, ...]
+    would_resolve: tuple[Foreseen, ...] = ()
+    left_out: tuple[str, ...] = ()
+    each_microusd: Kept[int | None] = None
+    """What each was billed, if that was said."""
+    again: Kept[Next | None] = None
+    """What records it, where many were chosen, and none is recorded yet."""
+
+    def sentences(self) -> Iterator[Line]:
+        """Yield what was or would be done, what that costs, and how it can be taken back."""
+        before = [one.purchase for one in self.would_resolve]
+        if before:
+            yield purchases_in_rows(self.would_resolve)
+            yield _sum_in_words(self.decision, before, self.each_microusd)
+        elif not self.resolved:
+            yield "no purchase of unknown outcome is meant"
+        if len(self.resolved) > 1:
+            yield f"{len(self.resolved)} resolved"
+        for group in grouped(self.resolved, lambda one: name_of(one.purchase)):
+            yield _money_in_words(group)
+        if self.left_out:
+            ids = " ".join(one[:SHORT] for one in self.left_out[:_MOST_NAMED])
+            more = len(self.left_out) - _MOST_NAMED
+            ids += f" (and {more:,} more)" if more > 0 else ""
+            are = "answer is" if len(self.left_out) == 1 else "answers are"
+            yield (
+                f"left out: {len(self.left_out):,}, whose {are} kept and may still give a picture; "
+                f"who has seen that there is none decides by id: stage3 resolve {ids} ..."
+            )
+        if self.resolved:
+            yield f"next: {self.next_step}"
+            yield f"undo: {self._undo()}"
+        elif before:
+            yield f"undo: {_MEANINGS[self.decision].undo}"
+            yield _UNCHANGED
+
+    def _undo(self) -> Line:
+        """Say whether and how it can be taken back: a bill can be corrected, up and down."""
+        if not all(one.purchase.state is State.PAID_BAD for one in self.resolved):
+            return _MEANINGS[self.decision].undo
+        which, sure = self._which()
+        more = " ..." if len(which) > _MOST_NAMED else ""
+        command = " ".join(["stage3 resolve", *which[:_MOST_NAMED]]) + f"{more} --cost 0"
+        return (
+            f"'{' '.join([command, *sure])}' if it was not billed after all, '--cost USD' if "
+            f"{'each' if sure else 'it'} was billed something else; the old figure is kept"
+        )
+
+    def _which(self) -> tuple[list[str], list[str]]:
+        """Name what was decided: by their batch, which needs to be said for sure, or by ids."""
+        tokens = {token_of(one.purchase) for one in self.resolved}
+        token = tokens.pop() if len(tokens) == 1 else None
+        if token is not None:
+            return ["--batch", token[:SHORT]], ["--yes"]
+        return [one.purchase.new.attempt_id[:SHORT] for one in self.resolved], []
+
+    def next_steps(self) -> Iterator[Next]:
+        """Yield what records it, or takes it back."""
+        if self.again is not None and self.would_resolve:
+            yield self.again
+            return
+        if self.decision is Decision.BILLED and self.resolved:
+            which, sure = self._which()
+            yield Next(
+                next_steps.stage3(self.ledger, "resolve", *which, "--cost", "0", *sure),
+                "takes it back: it was not billed after all; the old figure is kept",
+                is_safe=False,
+            )
+        yield next_steps.looking(self.ledger)
+
+
+def _decided(
+    folder: StateFolder,
+    decision: Decision,
+    answered: Sequence[Purchase] = (),
+    *,
+    resolved: Sequence[Changed] = (),
+    **more: Any,
+) -> Decided:
+    """Say what was decided, or would be."""
+    return Decided(
+        ledger=folder,
+        changed=bool(resolved),
+        decision=decision,
+        next_step=_MEANINGS[decision].next_step,
+        is_final=decision is not Decision.BILLED,
+        resolved=tuple(resolved),
+        left_out=tuple(one.new.attempt_id for one in answered),
+        **more,
+    )
+
+
+def _money_in_words(group: Sequence[Changed]) -> Line:
+    """Say what became of a purchase, or of lines of a batch, and of their money."""
+    after, token = group[0].purchase, token_of(group[0].purchase)
+    name, it, are = f"{after.new.attempt_id[:SHORT]} of scene {after.new.scene_id}", "it", "is"
+    if token is not None:
+        name, it = f"{counted(len(group), 'line')} of batch {token[:SHORT]}", "them"
+        are = "is" if len(group) == 1 else "are"
+    freed = sum(one.counted_before_microusd for one in group)
+    spent = sum(one.purchase.counted_microusd for one in group)
+    money = f"${usd(spent)} counts as spent"
+    if after.state is State.REFUSED:
+        money = f"the ${usd(freed)} held for {it} is free again"
+    elif after.cost_microusd is None and not spent:
+        money = "its cost stays unknown, and nothing is counted for it"
+    elif after.cost_microusd is None and token is None:
+        money = f"the ${usd(spent)} held for it counts as spent"
+    elif token is None and 0 < after.new.hold_microusd < spent:
+        money += f", ${usd(spent - after.new.hold_microusd)} more than was held for it"
+    return f"{name} {are} now {after.state}: {money}"
+
+
+def _sum_in_words(
+    decision: Decision, before: Sequence[Purchase], cost_microusd: int | None
+) -> Line:
+    held = usd(sum(one.counted_microusd for one in before))
+    purchases = counted(len(before), "purchase")
+    if decision is Decision.NOT_BILLED:
+        return f"{purchases}: the ${held} held for them is free again"
+    words = f"the ${held} held for them counts as spent"
+    unpriced = sum(not one.new.hold_microusd for one in before)
+    if cost_microusd is not None:
+        spent = usd(cost_microusd * len(before))
+        words = f"${spent} counts as spent, in the place of ${held} held"
+    elif unpriced:
+        words += f"; the cost of {unpriced:,} is unknown, and counts as nothing"
+    return f"{purchases}: {words}; a run that makes the scenes again pays for them once more"
+
+
+class Corrected(Report):
+    """Which bills were put right, or would be; the figures that were there are kept."""
+
+    format = "stage3-resolve/1"
+    ledger: StateFolder
+    changed: bool
+    decision: Literal["cost"] = "cost"
+    resolved: tuple[Changed, ...] = ()
+    foreseen: Kept[Sequence[Purchase] | None] = None
+    """Lines of a batch of which it was only looked what it would change."""
+    each_microusd: Kept[int]
+
+    def sentences(self) -> Iterator[Line]:
+        """Yield each with its figure of before, or by how much the sum would change."""
+        if self.foreseen:
+            lines = counted(len(self.foreseen), "line")
+            now = usd(sum(one.counted_microusd for one in self.foreseen))
+            would = f"${usd(self.each_microusd * len(self.foreseen))} would count"
+            yield f"{lines} that somebody found billed: {would}, in the place of ${now}"
+            yield _UNCHANGED
+        elif not self.resolved:
+            yield "nobody has called a line of this batch billed: there is nothing to put right"
+        for one in self.resolved:
+            new, before = one.purchase.new, one.cost_before_microusd
+            was = "an unknown cost" if before is None else f"${usd(before)}"
+            is_same = before == self.each_microusd
+            how = ", as it did" if is_same else f" now, in the place of {was}"
+            name = f"{new.attempt_id[:SHORT]} of scene {new.scene_id}"
+            yield f"{name} costs ${usd(self.each_microusd)}{how}"
+        if self.resolved:
+            yield "the figure that was there is kept; 'stage3 attempts --all' shows it"
+
+
+class DaySet(Report):
+    """Which day a ledger goes on with."""
+
+    format = "stage3-resolve/1"
+    ledger: StateFolder
+    changed: bool
+    decision: Literal["day"] = "day"
+    last_day_before: date | None
+    last_day: date | None
+    wanted: Kept[date]
+
+    def sentences(self) -> Iterator[Line]:
+        """Say what it is, and what it was."""
+        if self.changed:
+            yield (
+                f"the ledger's day is {self.wanted} now; it was {self.last_day_before}. What was "
+                "held and spent stays counted on the days it was counted on"
+            )
+        elif self.last_day is None:
+            yield "the ledger knows no day yet: nothing was ever held; nothing was changed"
+        else:
+            last = f"the ledger's last day is {self.last_day}"
+            yield f"{last}, which is not after {self.wanted}; nothing was changed"

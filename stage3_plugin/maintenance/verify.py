@@ -92,7 +92,7 @@ class Problem(Part):
     attempt_ids: tuple[str, ...] = ()
 
 
-_Owners: TypeAlias = Sequence[tuple[str, str]]
+_Owners: TypeAlias = list[tuple[str, str]]
 """The purchases that a picture is of: the attempt and the scene of each."""
 
 
@@ -121,7 +121,7 @@ class Checked(Report, frozen=False):
     only_in_store: int = 0
     store_read: bool
     problems: list[Problem] = Field(default_factory=list[Problem])
-    wanted: Kept[Mapping[Picture, _Owners]] = Field(default_factory=dict[Picture, _Owners])
+    wanted: Kept[dict[Picture, _Owners]] = Field(default_factory=dict[Picture, _Owners])
     in_store: Kept[Collection[str]] = ()
     progress: Kept[Callable[[int, int], None]]
 
@@ -173,10 +173,14 @@ class Checked(Report, frozen=False):
                 is_safe=False,
             )
 
-    def want(self, pictures: Mapping[Picture, _Owners]) -> None:
-        """Know which pictures have to be there."""
-        self.wanted, self.pictures = pictures, len(pictures)
-        self.purchases = sum(map(len, pictures.values()))
+    def want(self, ledger: Ledger) -> None:
+        """Know which pictures have to be there, so that each is read once."""
+        for purchase in ledger.purchases(states={State.PAID}):
+            if purchase.picture is not None:  # the ledger itself refuses such a row
+                owner = purchase.new.attempt_id, purchase.new.scene_id
+                self.wanted.setdefault(purchase.picture, []).append(owner)
+                self.purchases += 1
+        self.pictures = len(self.wanted)
 
     def note(
         self,
@@ -184,7 +188,7 @@ class Checked(Report, frozen=False):
         message: str,
         *,
         at: Path,
-        of: _Owners = (),
+        of: Sequence[tuple[str, str]] = (),
         url: str | None = None,
     ) -> None:
         """Note what is wrong with a file, or in the bucket."""
@@ -224,26 +228,25 @@ class Checked(Report, frozen=False):
             message = f"this ledger is older than its folder: no purchase is known for {more}"
             self.note("outdated", message, at=ledger.path)
 
-    def note_bucket(self, message: str) -> None:
-        """Note what keeps the bucket from being looked at."""
-        self.note("bucket", message, at=self.ledger.path, url=self.store)
-
-    def look_into(self, bucket: Bucket, *, fill: bool) -> None:
+    def look_into(self, address: str, *, fill: bool) -> None:
         """See what a bucket lacks of the pictures, and fill it if that is asked for."""
-        wanted, store = self.wanted, self.ledger.store
-        names = {picture.sha256 for picture in wanted}
         try:
-            there = {sha256: size for sha256, size in bucket.sizes() if sha256 in names}
-            found = {one: _what_lacks(one, there.get(one.sha256)) for one in wanted}
-            for done, one in enumerate(wanted if self.store_read else ()):
-                self.progress(done, len(wanted))
-                if found[one] is None and not _is_whole(bucket, one.sha256):
-                    found[one] = "the bucket has other bytes by its name"
-        except BucketFailed as failed:
+            self._compare(Bucket.at(address), fill=fill)
+        except (SettingsRefused, BucketFailed) as failed:
             if fill:
                 raise
-            self.note_bucket(failed.problem)
-            return
+            hint = f" ({failed.hint})" if isinstance(failed, SettingsRefused) else ""
+            self.note("bucket", f"{failed.problem}{hint}", at=self.ledger.path, url=address)
+
+    def _compare(self, bucket: Bucket, *, fill: bool) -> None:
+        wanted, store = self.wanted, self.ledger.store
+        names = {picture.sha256 for picture in wanted}
+        there = {sha256: size for sha256, size in bucket.sizes() if sha256 in names}
+        found = {one: _what_lacks(one, there.get(one.sha256)) for one in wanted}
+        for done, one in enumerate(wanted if self.store_read else ()):
+            self.progress(done, len(wanted))
+            if found[one] is None and not _is_whole(bucket, one.sha256):
+                found[one] = "the bucket has other bytes by its name"
         lacks = {picture: why for picture, why in found.items() if why is not None}
         filled = _fill(bucket, store, lacks, self.progress) if fill else set[str]()
         has = {picture.sha256 for picture in wanted if picture not in lacks} | filled
@@ -315,7 +318,12 @@ def verify(
     """
     address = folder.store_address()
     check = Checked(ledger=folder, store=address, store_read=read_store, progress=progress)
-    bucket = _bucket_at(address, must=fill_store)
+    if address is None and fill_store:
+        raise SettingsRefused(
+            "store",
+            "the last run had no bucket that could be filled",
+            hint="set it, and run the story once more: nothing is bought again",
+        )
     try:
         listed: Listed | StorageFailed = Listed.of(folder.store, folder.spool)
     except StorageFailed as failed:
@@ -325,31 +333,13 @@ def verify(
             for problem in ledger.problems():
                 check.note("ledger", problem, at=ledger.path)
         with check.damage(ledger, is_new=not check.problems):
-            check.want(_pictures(ledger))
+            check.want(ledger)
             check.corrected = len(ledger.corrections())
             check.look_at_folder(ledger, listed)
-    if isinstance(bucket, Bucket):
-        check.look_into(bucket, fill=fill_store)
-    elif bucket is not None:
-        check.note_bucket(f"{bucket.problem} ({bucket.hint})")
+    if address is not None:
+        check.look_into(address, fill=fill_store)
     check.look_at_pictures()
     return check
-
-
-def _bucket_at(address: str | None, *, must: bool) -> Bucket | SettingsRefused | None:
-    """Open the bucket that the last run had; what keeps it from being used is returned."""
-    if address is None and must:
-        raise SettingsRefused(
-            "store",
-            "the last run had no bucket that could be filled",
-            hint="set it, and run the story once more: nothing is bought again",
-        )
-    try:
-        return None if address is None else Bucket.at(address)
-    except SettingsRefused as refused:
-        if must:
-            raise
-        return refused
 
 
 def accept(folder: StateFolder, *, now: datetime) -> Accepted:
@@ -374,16 +364,6 @@ def accept(folder: StateFolder, *, now: datetime) -> Accepted:
         pictures=sorted(more.pictures) if more else [],
         more=more,
     )
-
-
-def _pictures(ledger: Ledger) -> dict[Picture, list[tuple[str, str]]]:
-    """Return the pictures of all purchases, so that each is read once."""
-    wanted: dict[Picture, list[tuple[str, str]]] = {}
-    for purchase in ledger.purchases(states={State.PAID}):
-        if purchase.picture is not None:  # the ledger itself refuses such a row
-            owner = purchase.new.attempt_id, purchase.new.scene_id
-            wanted.setdefault(purchase.picture, []).append(owner)
-    return wanted
 
 
 def _what_is_wrong(recorded: Picture, store: PictureStore) -> tuple[ProblemKind, str] | None:

@@ -17,8 +17,7 @@ from typing import Any
 import pytest
 
 from stage3_plugin.domain.states import State
-from stage3_plugin.maintenance.resolve import resolve
-from stage3_plugin.maintenance.resolve_report import Decision
+from stage3_plugin.maintenance.resolve import Decision, resolve
 from stage3_plugin.maintenance.state_folder import StateFolder
 from stage3_plugin.testing.queues import Queued
 from tests.heavy import further, some_of

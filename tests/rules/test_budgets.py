@@ -28,7 +28,7 @@ BUDGETS: Mapping[str, Mapping[str, int]] = {
         "hooks": 154,
         "ledger": 4180,
         "library": 1392,
-        "maintenance": 3428,
+        "maintenance": 3327,
         "policy": 1579,
         "previz": 7477,
         "providers": 4815,

@@ -43,7 +43,7 @@ def test_all_is_shown_in_a_table_of_a_hundred_columns(say: Say) -> None:
 
 def test_each_row_that_is_said_to_be_a_providers_is_in_it() -> None:
     """No row is hidden, whoever's it is: what is not shown is looked at by nobody."""
-    known, shown = table(), [row for one in known_models() for row in one.by_what.values()]
+    known, shown = table(), [its.row for one in known_models() for its in one.rows]
     rows = (*known.takes, *known.shapes, *known.ends, *known.batch)
     hidden = [row for row in rows if row not in shown and getattr(row, "api", "") != "chat"]
 
@@ -128,7 +128,7 @@ def test_a_part_of_a_name_or_a_provider_finds_all_that_have_it(say: Say) -> None
 def test_rows_that_are_old_are_named_with_the_page_to_look_at(say: Say) -> None:
     """A day of a row is old or not: by the day that is given, so many days before today."""
     today = datetime.now(UTC).date()
-    rows = [row.date for one in known_models() for row in one.by_what.values()]
+    rows = [row.date for one in known_models() for row in one.rows]
     days = (today - min(rows)).days
     old = say("models", "--older-than", str(days - 1), "--json").json["models"]
     text = say("models", "--older-than", str(days - 1)).out

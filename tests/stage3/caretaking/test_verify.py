@@ -223,3 +223,18 @@ def test_looking_and_checking_change_nothing(say: Say, project: Project) -> None
     say("verify")
 
     assert project.tree() == before
+
+
+def test_a_bucket_that_cannot_be_looked_into_is_a_problem_and_cannot_be_filled(
+    say: Say, project: Project
+) -> None:
+    """The pictures here are checked all the same; who wants it filled is told that it cannot be."""
+    project.paid("one")
+    (project.state_dir / "store").write_text("ftp://somewhere/pictures\n", encoding="utf-8")
+    told, filling = say("verify", "--json"), say("verify", "--fill-store")
+    (problem,) = told.json["problems"]
+
+    assert (told.code, filling.code) == (1, 2)
+    assert (problem["kind"], problem["url"]) == ("bucket", "ftp://somewhere/pictures")
+    assert told.json["pictures"] == 1
+    assert "setting 'store'" in filling.err
