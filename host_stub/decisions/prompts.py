@@ -12,9 +12,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from host_stub.contract import Scene
-from host_stub.decisions.judge import SaidPrompt
 from host_stub.scenes.file import SceneFile
 from host_stub.scenes.index import SceneIndex
+from host_stub.story.book import SaidPrompt
 
 
 def words_digest(prompt: str) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from host_stub.contract import StageSummary
 from host_stub.decisions.apply import Applied
@@ -28,30 +28,11 @@ from host_stub.run.summary import summary_lines
 from host_stub.stage.exit_codes import exit_code
 from host_stub.standing.story_state import Price
 from host_stub.text.addresses import in_text
+from host_stub.text.console import Console
 from host_stub.text.format import counted, dollars
 from host_stub.text.redaction import Redactor
 
 FORMAT: Final = "stage3-run/1"
-
-
-class Output(Protocol):
-    """Where a run writes lines for people; :class:`host_stub.text.console.Console` is one."""
-
-    def say(self, text: str) -> None:
-        """Write a line of the result."""
-        ...
-
-    def warn(self, text: str) -> None:
-        """Write a line beside the result."""
-        ...
-
-    def trace(self, error: BaseException) -> None:
-        """Show where an error came from, if that was asked for."""
-        ...
-
-    def result(self, value: Mapping[str, object]) -> None:
-        """Write the one object of a run that is asked for JSON."""
-        ...
 
 
 @dataclass(slots=True, kw_only=True)
@@ -126,7 +107,7 @@ class Finish:
     outcomes: Outcomes
     events: EventStream
     redactor: Redactor
-    output: Output
+    output: Console
     pictures: Callable[[], AbstractContextManager[StoryRows]]
     decided: Applied | None = None
     is_draft: bool = False

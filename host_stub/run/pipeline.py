@@ -33,13 +33,12 @@ from host_stub.contract import (
     StageError,
     StageSummary,
 )
-from host_stub.decisions.judge import SaidPrompt
 from host_stub.decisions.merge import Merged
 from host_stub.errors import HostError, ResultsNotWritten, StoryError
 from host_stub.events.journal import EventJournal
 from host_stub.events.stream import EventStream
 from host_stub.plugins.selection import SelectedPlugin
-from host_stub.run.finish import Ending, Finish, Output, RunReport
+from host_stub.run.finish import Ending, Finish, RunReport
 from host_stub.run.outcomes import Outcomes
 from host_stub.run.preparing import Preparation, Prepared
 from host_stub.run.progress import make_display
@@ -63,6 +62,7 @@ from host_stub.stage.exit_codes import stage_error
 from host_stub.stage.remembered_scenes import remember_lane, remember_scenes
 from host_stub.stage.stage_warnings import warnings_of
 from host_stub.standing.standings import Standings
+from host_stub.story.book import SaidPrompt
 from host_stub.story.finding import story_folder
 from host_stub.story.keeper import Story
 from host_stub.text.console import Console
@@ -70,7 +70,6 @@ from host_stub.text.escape import escaped
 from host_stub.text.redaction import Redactor, secrets_of
 
 __all__ = [
-    "Output",
     "RunOptions",
     "RunReport",
     "image_request",
@@ -90,7 +89,7 @@ def run_pipeline(
     plugin: SelectedPlugin,
     options: RunOptions,
     *,
-    console: Output | None = None,
+    console: Console | None = None,
     backend: str = "asyncio",
 ) -> RunReport:
     """Run scenes through a plugin and write the results; blocks until it is over.
@@ -204,7 +203,7 @@ class _Run:
         said: dict[str, SaidPrompt],
         story: Story,
         merged: Merged | None,
-        output: Output,
+        output: Console,
         redactor: Redactor,
         journal: EventJournal | None,
         spill: BinaryIO,

@@ -18,7 +18,6 @@ import anyio.to_thread
 
 from host_stub.contract import ImageStage, SceneSurvey
 from host_stub.decisions.apply import Applied
-from host_stub.decisions.judge import SaidPrompt
 from host_stub.decisions.merge import Merged
 from host_stub.plugins.selection import SelectedPlugin
 from host_stub.run.groups import Groups
@@ -30,7 +29,7 @@ from host_stub.standing.known_takes import row_of_known
 from host_stub.standing.standing import SceneStanding, survey_stage
 from host_stub.standing.standings import Standings
 from host_stub.standing.story_state import StoryState
-from host_stub.story.book import Noted
+from host_stub.story.book import Noted, SaidPrompt
 from host_stub.story.keeper import Story, has_news
 from host_stub.story.results import IMAGES, KEPT
 from host_stub.text.file_names import expect_names

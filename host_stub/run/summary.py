@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from itertools import chain, groupby
-from pathlib import Path, PurePath
-from typing import Any, Protocol
+from pathlib import PurePath
+from typing import Any
 
 from host_stub.contract import Role
 from host_stub.run.left_beside import left_beside
 from host_stub.run.manifest import RunFacts
 from host_stub.run.outcomes import Outcomes, Totals
+from host_stub.run.story_rows import StoryRows
 from host_stub.text.escape import escaped
 from host_stub.text.format import (
     BEHIND_A_RUN,
@@ -43,14 +44,6 @@ _MOST_STALE = 5
 """Scenes named that go on showing an earlier picture."""
 
 
-class Shown(Protocol):
-    """What is shown of a story by now; :class:`host_stub.run.story_rows.StoryRows` is one."""
-
-    @property
-    def folder(self) -> Path: ...
-    def shown(self, scene_id: str, role: Role) -> tuple[str, str] | None: ...
-
-
 def summary_lines(
     outcomes: Outcomes,
     facts: RunFacts,
@@ -58,7 +51,7 @@ def summary_lines(
     *,
     resumes: bool = False,
     offline: bool = False,
-    pictures: Shown | None = None,
+    pictures: StoryRows | None = None,
     is_draft: bool = False,
 ) -> Iterator[str]:
     """Return the summary line by line, safe for a terminal.
@@ -93,14 +86,14 @@ def summary_lines(
         yield f"manifest: {escaped(manifest_path)}"
 
 
-def _without(outcomes: Outcomes, role: Role, pictures: Shown) -> Iterator[str]:
+def _without(outcomes: Outcomes, role: Role, pictures: StoryRows) -> Iterator[str]:
     """Return the ids of scenes, or of sheets, that show no picture at all."""
     failed = map(_read, outcomes.rows("failures"))
     ids = (str(row["scene_id"]) for row in failed if row["role"] == role)
     return (one for one in ids if pictures.shown(one, role) is None)
 
 
-def _still_shown(outcomes: Outcomes, pictures: Shown) -> Iterator[str]:
+def _still_shown(outcomes: Outcomes, pictures: StoryRows) -> Iterator[str]:
     """Say which scenes go on showing a picture that this run was to replace."""
     count, names, last = 0, list[str](), None
     for row in map(_read, outcomes.rows("failures")):
@@ -158,7 +151,7 @@ def _as_far_as_readable(lines: Iterator[str]) -> Iterator[str]:
         yield f"  the rest cannot be read back: {error.strerror or error}"
 
 
-def _picture_lines(outcomes: Outcomes, pictures: Shown | None) -> Iterator[str]:
+def _picture_lines(outcomes: Outcomes, pictures: StoryRows | None) -> Iterator[str]:
     """Name what was made and found: one line for a scene, with the picture that it shows."""
     scenes = groupby(_pictures(outcomes), key=lambda one: (one[0], str(one[1]["scene_id"])))
     lines: list[tuple[str, int]] = []

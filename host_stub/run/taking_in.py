@@ -12,34 +12,22 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-from host_stub.contract import PlaceFor, SceneOutcome
+from host_stub.contract import SceneOutcome
 from host_stub.errors import HostError
 from host_stub.run.groups import MOST_AT_ONCE, Groups
 from host_stub.run.placing import media_type_of, put_at
 from host_stub.story.files import digest_of
+from host_stub.story.keeper import Story
 from host_stub.story.pictures import EXTENSIONS, look_at
 from host_stub.story.results import IMAGES
-from host_stub.story.takes import NewTake, Take
+from host_stub.story.takes import NewTake
 from host_stub.text.escape import escaped
 
 NO_PICTURE: Final = "application/octet-stream"
 Present = Callable[[SceneOutcome], str | None]
 """Returns what an outcome's scene would be made from now, if that is known."""
-
-
-class Takes(Protocol):
-    """What keeps takes; :class:`host_stub.story.keeper.Story` does."""
-
-    @property
-    def place_for(self) -> PlaceFor: ...
-    def are_there(
-        self, arrivals: Sequence[tuple[NewTake, str | None]], *, keep_bytes: bool = False
-    ) -> Sequence[bool]: ...
-    def take_in(
-        self, arrivals: Sequence[tuple[NewTake, str | None]], *, keep_bytes: bool = False
-    ) -> Sequence[Take]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +84,7 @@ class TakingIn:
     """Writes down the pictures of one run.
 
     Args:
-        takes: Keeps them.
+        story: Keeps them.
         out_dir: Where pictures lie.
         maker: Who makes them.
         present: What their scenes would be made from now.
@@ -108,7 +96,7 @@ class TakingIn:
 
     def __init__(
         self,
-        takes: Takes,
+        story: Story,
         *,
         out_dir: Path,
         maker: Maker,
@@ -116,7 +104,7 @@ class TakingIn:
         now: Callable[[], datetime],
     ) -> None:
         self.lies: list[Lie] = []
-        self._takes = takes
+        self._story = story
         self._out_dir = out_dir
         self._maker = maker
         self._present = present
@@ -167,7 +155,7 @@ class TakingIn:
                 self._failures.append(error)
         try:
             if arrivals:
-                self._takes.take_in(arrivals, keep_bytes=self._maker.keeps_bytes)
+                self._story.take_in(arrivals, keep_bytes=self._maker.keeps_bytes)
         except (OSError, HostError) as error:  # the next run takes in what is not noted
             self._failures.append(error)
 
@@ -177,7 +165,7 @@ class TakingIn:
             return batch.arrivals
         told = [(one.told, one.basis_now) for one in batch.arrivals]
         try:
-            are_there = self._takes.are_there(told, keep_bytes=self._maker.keeps_bytes)
+            are_there = self._story.are_there(told, keep_bytes=self._maker.keeps_bytes)
         except (OSError, HostError) as error:  # the next run looks again
             self._failures.append(error)
             return ()
@@ -226,7 +214,7 @@ class TakingIn:
         return replace(told, **is_another, row={**told.row, **is_another})
 
     def _place_of(self, new: NewTake) -> Path:
-        return self._takes.place_for(
+        return self._story.place_for(
             new.scene_id, role=new.role, sha256=new.sha256, media_type=new.media_type
         )
 

@@ -12,10 +12,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, Protocol, Self, TypeAlias, get_args
+from typing import TYPE_CHECKING, Final, Literal, Self, TypeAlias, get_args
 
-from host_stub.contract import ImageRequest, Lane, PlaceFor, ShownPicture, WantedTakes
-from host_stub.decisions.judge import SaidPrompt
+from host_stub.contract import ImageRequest, Lane
 from host_stub.decisions.prompts import DirectedScenes
 from host_stub.errors import PluginError, UsageError
 from host_stub.plugins.selection import SelectedPlugin
@@ -23,6 +22,8 @@ from host_stub.scenes.asked import AskedScenes
 from host_stub.scenes.file import SceneFile, read_scenes
 from host_stub.scenes.shard import Shard
 from host_stub.standing.standing import SceneStanding
+from host_stub.story.book import SaidPrompt
+from host_stub.story.keeper import Story
 from host_stub.story.takes import is_current
 from host_stub.text.escape import escaped
 from host_stub.text.file_names import expect_names
@@ -80,15 +81,6 @@ class RunOptions:
     max_in_flight: int
     observers: Sequence[Observer] = ()
     json_only: bool = False
-
-
-class Desk(Protocol):
-    """What a request needs to know of a story; :class:`host_stub.story.keeper.Story` is one."""
-
-    @property
-    def place_for(self) -> PlaceFor: ...
-    def wanted_takes(self, scene_id: str) -> Sequence[WantedTakes]: ...
-    def shown_picture(self, scene_id: str, *, plugin: str) -> ShownPicture | None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +147,7 @@ def image_request(
     run_id: str,
     *,
     story: SceneFile | None = None,
-    desk: Desk | None = None,
+    desk: Story | None = None,
 ) -> ImageRequest:
     """Make the request of a run; its plan is made of the same one.
 

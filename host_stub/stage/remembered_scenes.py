@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from host_stub.errors import UsageError
+from host_stub.story.book import Book
 
 FACT: Final = "scenes_path"
 LANE: Final = "lane_on_the_way"
@@ -20,31 +21,24 @@ _HINT: Final = "name it: --scenes FILE"
 _HINT_BEFORE: Final = f"'host-stub run FILE' notes it; or {_HINT}"
 
 
-class Facts(Protocol):
-    """What is noted of a story as a whole; :class:`host_stub.story.book.Book` is one."""
-
-    def fact(self, name: str) -> str | None: ...
-    def set_fact(self, name: str, value: str) -> None: ...
-
-
-def remember_scenes(facts: Facts, project_dir: Path, scenes_path: Path) -> None:
+def remember_scenes(book: Book, project_dir: Path, scenes_path: Path) -> None:
     """Note which file a story is told in, unless that is noted already."""
     path = scenes_path.absolute()
     try:
         noted = os.path.relpath(path, project_dir)
     except ValueError:  # Windows: another drive
         noted = str(path)
-    if facts.fact(FACT) != noted:
-        facts.set_fact(FACT, noted)
+    if book.fact(FACT) != noted:
+        book.set_fact(FACT, noted)
 
 
-def remembered_scenes(facts: Facts, project_dir: Path) -> Path:
+def remembered_scenes(book: Book, project_dir: Path) -> Path:
     """Return the scene file of a story.
 
     Raises:
         UsageError: None is noted, or it is not there any more.
     """
-    noted = facts.fact(FACT)
+    noted = book.fact(FACT)
     if noted is None:
         if (project_dir / USUAL).is_file():
             return project_dir / USUAL
@@ -57,21 +51,21 @@ def remembered_scenes(facts: Facts, project_dir: Path) -> Path:
     return path
 
 
-def remember_lane(facts: Facts, lane: str | None, story: Mapping[str, int | None] | None) -> None:
+def remember_lane(book: Book, lane: str | None, story: Mapping[str, int | None] | None) -> None:
     """Note by which lane a run bought what is on the way, until nothing is.
 
     Args:
-        facts: Where that is noted.
+        book: Where that is noted.
         lane: What the run was told; ``None`` for the settings' own.
         story: How many scenes stand how behind the run; where that is not known, nothing changes.
     """
     pending = None if story is None else story["pending"]
     if pending and lane == "batch":
-        facts.set_fact(LANE, lane)
-    elif pending == 0 and facts.fact(LANE):
-        facts.set_fact(LANE, "")
+        book.set_fact(LANE, lane)
+    elif pending == 0 and book.fact(LANE):
+        book.set_fact(LANE, "")
 
 
-def is_on_the_way_by_batch(facts: Facts) -> bool:
+def is_on_the_way_by_batch(book: Book) -> bool:
     """Return whether a run was told to go by batches, and left something on the way."""
-    return facts.fact(LANE) == "batch"
+    return book.fact(LANE) == "batch"
