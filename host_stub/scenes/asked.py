@@ -10,14 +10,13 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator
 from itertools import compress
-from pathlib import Path
 
 from host_stub.contract import MOST_TAKES, Scene
-from host_stub.scenes.file import SceneFile
+from host_stub.scenes.file import SceneFile, SceneView
 from host_stub.scenes.index import SceneIndex, id_digest
 
 
-class AskedScenes:
+class AskedScenes(SceneView):
     """Some of the scenes of a file, in its order.
 
     Args:
@@ -32,23 +31,14 @@ class AskedScenes:
     def __init__(
         self, scenes: SceneFile, *, kept: bytearray | None = None, least: int | None = None
     ) -> None:
-        self._scenes = scenes
+        super().__init__(scenes)
         self._kept = None if kept is None or all(kept) else kept
         self._least = least or 1
         takes = scenes.takes if self._kept is None else compress(scenes.takes, self._kept)
         self.takes = bytearray(self._wanted(one) for one in takes)
-        self.positions = scenes.positions
         if self._kept is not None:
             chosen = compress(scenes, self._kept)
             self.positions = SceneIndex(array("Q", (id_digest(one.scene_id) for one in chosen)))
-
-    @property
-    def path(self) -> Path:
-        """The file."""
-        return self._scenes.path
-
-    def __len__(self) -> int:
-        return len(self.takes)
 
     def __iter__(self) -> Iterator[Scene]:
         kept = self._scenes if self._kept is None else compress(self._scenes, self._kept)

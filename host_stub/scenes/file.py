@@ -45,6 +45,26 @@ class SceneFile(Protocol):
     def __iter__(self) -> Iterator[Scene]: ...
 
 
+class SceneView:
+    """All scenes of a file as somebody sees them; what is not another is as the file has it.
+
+    Args:
+        scenes: Those of the file.
+    """
+
+    def __init__(self, scenes: SceneFile) -> None:
+        self.path = scenes.path
+        self.positions = scenes.positions
+        self.takes = scenes.takes
+        self._scenes = scenes
+
+    def __len__(self) -> int:
+        return len(self.takes)
+
+    def __iter__(self) -> Iterator[Scene]:
+        return iter(self._scenes)
+
+
 class SceneList:
     """The scenes of a JSON document."""
 

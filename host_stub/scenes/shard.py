@@ -11,11 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 
 from host_stub.contract import Scene
-from host_stub.scenes.file import SceneFile
-from host_stub.scenes.index import SceneIndex
+from host_stub.scenes.file import SceneFile, SceneView
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +33,7 @@ class Shard:
         return (self.number - 1) * scenes // self.of
 
 
-class FromItsPart:
+class FromItsPart(SceneView):
     """All scenes that are asked for, those of one part first, and after the last the first again.
 
     Args:
@@ -44,22 +42,9 @@ class FromItsPart:
     """
 
     def __init__(self, scenes: SceneFile, shard: Shard) -> None:
-        self._scenes = scenes
+        super().__init__(scenes)
         self._first = shard.begins_at(len(scenes))
         self.takes = scenes.takes[self._first :] + scenes.takes[: self._first]
-
-    @property
-    def path(self) -> Path:
-        """The file."""
-        return self._scenes.path
-
-    @property
-    def positions(self) -> SceneIndex:
-        """Where each scene stands in the file's order, as everything that is written has it."""
-        return self._scenes.positions
-
-    def __len__(self) -> int:
-        return len(self._scenes)
 
     def __iter__(self) -> Iterator[Scene]:
         yield from islice(self._scenes, self._first, None)
