@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os.path
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,18 +19,18 @@ import anyio.to_thread
 from host_stub.contract import ImageStage, SceneSurvey
 from host_stub.decisions.apply import Applied
 from host_stub.decisions.merge import Merged
-from host_stub.plugins.selection import SelectedPlugin
 from host_stub.run.groups import Groups
 from host_stub.scenes.asked import AskedScenes
 from host_stub.scenes.file import SceneFile
-from host_stub.stage.asking import Asked, RunOptions, guest_line, image_request, is_asked_for
+from host_stub.stage.asking import Asked, RunOptions, guest_line, is_asked_for
 from host_stub.stage.directing import direct
+from host_stub.stage.survey import Inquiry
 from host_stub.standing.known_takes import row_of_known
-from host_stub.standing.standing import SceneStanding, survey_stage
+from host_stub.standing.standing import SceneStanding
 from host_stub.standing.standings import Standings
 from host_stub.standing.story_state import StoryState
 from host_stub.story.book import Noted, SaidPrompt
-from host_stub.story.keeper import Story, has_news
+from host_stub.story.keeper import has_news
 from host_stub.story.results import IMAGES, KEPT
 from host_stub.text.file_names import expect_names
 from host_stub.text.format import counted
@@ -104,10 +104,7 @@ class Preparation:
     """Prepares one run.
 
     Args:
-        plugin: Makes the pictures.
-        options: What is asked for.
-        story: What is kept of the story.
-        asked: Its scenes.
+        asking: What is asked, and about which story.
         said: The prompts that decisions gave to scenes; further ones are added.
         standings: Is told how every scene stands.
         merged: Decisions to obey, if there are any.
@@ -115,30 +112,27 @@ class Preparation:
 
     def __init__(
         self,
-        plugin: SelectedPlugin,
-        options: RunOptions,
+        asking: Inquiry,
         *,
-        story: Story,
-        asked: Asked,
         said: dict[str, SaidPrompt],
         standings: Standings,
         merged: Merged | None = None,
     ) -> None:
-        self._plugin = plugin
-        self._options = options
-        self._story = story
-        self._whole = asked.whole
-        self._scenes = asked.scenes
+        self._asking = asking
+        self._options = asking.options
+        self._story = asking.story
+        self._whole = asking.asked.whole
+        self._scenes = asking.asked.scenes
         self._said = said
         self._standings = standings
         self._merged = merged
-        self._kept = bytearray(len(asked.whole))
+        self._kept = bytearray(len(self._whole))
         self._moved: set[str] = set()
         self._referred: set[str] = set()
         self._left_out: list[str] = []
         self._state = StoryState()
 
-    async def prepare(self, stage: ImageStage, run_id: str) -> Prepared:
+    async def prepare(self, stage: ImageStage) -> Prepared:
         """Bring the story up to date, and return what is to be asked for.
 
         Raises:
@@ -152,12 +146,10 @@ class Preparation:
         kept = sorted(self._kept_files() - before)
         applied = None
         if not self._options.is_draft:
-            await self._look(stage, run_id)
+            await self._look(stage)
             if self._merged is not None:
-                applied = await direct(
-                    self._merged, self._plugin, stage, self._options, story, run_id=run_id
-                )
-                await self._look(stage, run_id)
+                applied = await direct(self._merged, self._asking, stage)
+                await self._look(stage)
         if story.is_new and not (self._options.is_draft or self._options.is_guest):
             await in_thread(story.rebuild, self._ids())
         put_back = await in_thread(story.put_back, self._is_there, self._fetch_of(stage))
@@ -175,7 +167,7 @@ class Preparation:
             is_begun=is_begun,
         )
 
-    async def _look(self, stage: ImageStage, run_id: str) -> None:
+    async def _look(self, stage: ImageStage) -> None:
         """Look at the story, and write down what the plugin knows and the book does not.
 
         What scenes are made from hangs on what others show. Where that follows the look, as with a
@@ -187,35 +179,23 @@ class Preparation:
         for _ in range(_MOST_LOOKS):
             self._kept, self._left_out = bytearray(len(self._whole)), []
             self._state, self._moved, self._referred = StoryState(), set(), set()
-            await self._look_once(stage, run_id)
+            await self._look_once(stage)
             if not self._moved & self._referred:
                 return
 
-    async def _look_once(self, stage: ImageStage, run_id: str) -> None:
+    async def _look_once(self, stage: ImageStage) -> None:
         learned = Groups[SceneSurvey](self._learn)
-        plugin, options = self._plugin, self._options
+        asked = Asked(whole=self._whole, scenes=self._whole)
+        whole, plugin = replace(self._asking, asked=asked), self._asking.plugin
         is_begun = any(self._story.book.scenes())
 
         def hear(survey: SceneSurvey, noted: Noted) -> None:
             is_known = is_begun or survey.takes
-            if is_known and has_news(survey, noted, plugin.name, is_guest=options.is_guest):
+            if is_known and has_news(survey, noted, plugin.name, is_guest=self._options.is_guest):
                 learned.put(survey)
 
         try:
-            await survey_stage(
-                plugin,
-                stage,
-                image_request(
-                    plugin, options, self._whole, run_id, story=self._whole, desk=self._story
-                ),
-                self._story.book,
-                self._note,
-                scenes=self._whole,
-                least=options.takes or 1,
-                is_guest=options.is_guest,
-                is_new=self._story.is_new,
-                hear=hear,
-            )
+            await whole.look(stage, self._note, hear=hear)
         finally:
             with anyio.CancelScope(shield=True):
                 await anyio.to_thread.run_sync(learned.close)
@@ -225,7 +205,7 @@ class Preparation:
     def _learn(self, surveys: Any) -> None:
         self._moved |= self._story.learn(
             surveys,
-            plugin=self._plugin.name,
+            plugin=self._asking.plugin.name,
             is_guest=self._options.is_guest,
             row_of=row_of_known,
         )

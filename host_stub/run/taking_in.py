@@ -10,7 +10,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,8 +17,8 @@ from host_stub.contract import SceneOutcome
 from host_stub.errors import HostError
 from host_stub.run.groups import MOST_AT_ONCE, Groups
 from host_stub.run.placing import media_type_of, put_at
+from host_stub.stage.survey import Inquiry
 from host_stub.story.files import digest_of
-from host_stub.story.keeper import Story
 from host_stub.story.pictures import EXTENSIONS, look_at
 from host_stub.story.results import IMAGES
 from host_stub.story.takes import NewTake
@@ -28,25 +27,6 @@ from host_stub.text.escape import escaped
 NO_PICTURE: Final = "application/octet-stream"
 Present = Callable[[SceneOutcome], str | None]
 """Returns what an outcome's scene would be made from now, if that is known."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Maker:
-    """Who makes the pictures of a run, and how they are kept.
-
-    Attributes:
-        plugin: Its name in the config.
-        run_id: The run's name.
-        is_draft: What it makes are drafts.
-        is_guest: What it makes is shown only where nothing is.
-        keeps_bytes: It cannot give a picture back, so that its bytes are kept for it.
-    """
-
-    plugin: str
-    run_id: str
-    is_draft: bool = False
-    is_guest: bool = False
-    keeps_bytes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,31 +64,21 @@ class TakingIn:
     """Writes down the pictures of one run.
 
     Args:
-        story: Keeps them.
-        out_dir: Where pictures lie.
-        maker: Who makes them.
+        asking: What the run was asked to do, and the story that keeps them.
+        keeps_bytes: The plugin cannot give a picture back, so that its bytes are kept for it.
         present: What their scenes would be made from now.
-        now: The clock.
 
     Attributes:
         lies: Pictures that are not what their plugin said.
     """
 
-    def __init__(
-        self,
-        story: Story,
-        *,
-        out_dir: Path,
-        maker: Maker,
-        present: Present,
-        now: Callable[[], datetime],
-    ) -> None:
+    def __init__(self, asking: Inquiry, *, keeps_bytes: bool, present: Present) -> None:
         self.lies: list[Lie] = []
-        self._story = story
-        self._out_dir = out_dir
-        self._maker = maker
+        self._asking = asking
+        self._options = asking.options
+        self._story = asking.story
+        self._keeps_bytes = keeps_bytes
         self._present = present
-        self._now = now
         self._failures: list[Exception] = []
         self._found: list[_Arrival] = []
         self._groups = Groups[_Batch](self._write)
@@ -155,7 +125,7 @@ class TakingIn:
                 self._failures.append(error)
         try:
             if arrivals:
-                self._story.take_in(arrivals, keep_bytes=self._maker.keeps_bytes)
+                self._story.take_in(arrivals, keep_bytes=self._keeps_bytes)
         except (OSError, HostError) as error:  # the next run takes in what is not noted
             self._failures.append(error)
 
@@ -165,7 +135,7 @@ class TakingIn:
             return batch.arrivals
         told = [(one.told, one.basis_now) for one in batch.arrivals]
         try:
-            are_there = self._story.are_there(told, keep_bytes=self._maker.keeps_bytes)
+            are_there = self._story.are_there(told, keep_bytes=self._keeps_bytes)
         except (OSError, HostError) as error:  # the next run looks again
             self._failures.append(error)
             return ()
@@ -176,7 +146,7 @@ class TakingIn:
         ]
 
     def _basis_now(self, outcome: SceneOutcome) -> str | None:
-        return None if self._maker.is_guest or self._maker.is_draft else self._present(outcome)
+        return None if self._options.is_guest or self._options.is_draft else self._present(outcome)
 
     def _placed(self, one: _Arrival) -> NewTake:
         """Put a picture at its place, where it is not there, and return its take."""
@@ -185,13 +155,13 @@ class TakingIn:
         place = self._place_of(new)
         if place == one.picture:
             return new
-        is_shown = one.picture.parent == self._out_dir / IMAGES
+        is_shown = one.picture.parent == self._options.out_dir / IMAGES
         put_at(
             place,
             one.picture,
-            out_dir=self._out_dir,
+            out_dir=self._options.out_dir,
             sha256=new.sha256,
-            durable=is_shown or not self._maker.keeps_bytes,  # else the story's own copy will be
+            durable=is_shown or not self._keeps_bytes,  # else the story's own copy will be
         )
         if is_shown or self._place_of(told) == one.picture:
             one.picture.unlink(missing_ok=True)  # it would look edited by hand, or damaged
@@ -219,7 +189,7 @@ class TakingIn:
         )
 
     def _new_take(self, outcome: SceneOutcome, row: Mapping[str, Any]) -> NewTake:
-        maker = self._maker
+        asking = self._asking
         assert outcome.sha256 is not None, "a picture has a digest"
         assert outcome.image is not None, "it is a picture"
         assert outcome.width is not None, "and a size"
@@ -232,15 +202,15 @@ class TakingIn:
             media_type=outcome.media_type or media_type_of(outcome.image),
             width=outcome.width,
             height=outcome.height,
-            plugin=maker.plugin,
+            plugin=asking.plugin.name,
             purchase=outcome.purchase,
             basis=self._present(outcome),
             provider=_word(params, "provider"),
             model=_word(params, "model"),
             cost=outcome.bought_for or outcome.cost,  # that of the run says nothing of the picture
-            is_draft=maker.is_draft,
-            made_at=outcome.made_at or self._now(),
-            run_id=maker.run_id,
+            is_draft=self._options.is_draft,
+            made_at=outcome.made_at or asking.plugin.services.now(),
+            run_id=asking.run_id,
             row={name: part for name, part in row.items() if name != "image_path"},
         )
 

@@ -16,7 +16,8 @@ from host_stub.errors import NotConfirmed, PluginError, StoryError
 from host_stub.plugins.selection import SelectedPlugin
 from host_stub.stage.asking import RunOptions
 from host_stub.stage.confirming import Foreseen
-from host_stub.stage.question import Answered, Question, answered
+from host_stub.stage.question import Answered, answered
+from host_stub.stage.survey import Inquiry
 from host_stub.story.confirmed import HINT, keep_confirmed, path_of, read_confirmed
 from host_stub.story.keeper import Story
 
@@ -53,7 +54,7 @@ async def hold_to(
         )
     project_dir = plugin.services.project_dir
     with Story.copied(project_dir, options.out_dir) as story:
-        found = await answered(Question.about(plugin, options, story), merged, stage)
+        found = await answered(Inquiry.about(plugin, options, story), merged, stage)
     _need_room(found)
     foreseen = found.foreseen
     assert foreseen is not None, "what cannot be confirmed was refused"
@@ -90,8 +91,7 @@ def _need_room(found: Answered) -> None:
     if whole is None:
         raise NotConfirmed([why], confirm=None, cost_high_usd=None)
     needs_usd = _usd(whole.cost_high_usd)
-    asked = found.question
-    now = Foreseen.of(asked.plugin, asked.wishes, whole, lane=asked.options.lane)
+    now = found.question.foreseen(whole)
     raise NotConfirmed([why], confirm=now.hash, cost_high_usd=needs_usd, needs_usd=needs_usd)
 
 

@@ -25,9 +25,10 @@ from host_stub.stage.asking import (
 from host_stub.stage.directing import decided
 from host_stub.stage.lane_plans import between, lane_lines, lanes_as_json, time_in_words
 from host_stub.stage.preflight import ask
-from host_stub.stage.question import PlannedDecisions, Question, answered
+from host_stub.stage.question import PlannedDecisions, answered
 from host_stub.stage.scene_plans import route_lines, routes_as_json, scene_lines, scenes_as_json
 from host_stub.stage.stage_warnings import each_once
+from host_stub.stage.survey import Inquiry
 from host_stub.standing.story_state import StaleScene, StoryState
 from host_stub.story.keeper import Story
 from host_stub.text.escape import escaped
@@ -251,7 +252,7 @@ def plan_pipeline(
     with Story.copied(plugin.services.project_dir, options.out_dir) as story:
         is_beside = options.is_guest and any(story.book.scenes())
         beside = [guest_line(plugin.name)] if is_beside else []
-        first = Question.about(plugin, options, story)
+        first = Inquiry.about(plugin, options, story)
         found = ask(plugin, partial(answered, first, merged), backend=backend)
     question, answer = found.question, found.answer
     foreseen = found.foreseen

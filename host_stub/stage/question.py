@@ -6,35 +6,23 @@ sent, spent or written.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import Self
 
-from host_stub.contract import ImageRequest, ImageStage, StagePlan
+from host_stub.contract import ImageStage, StagePlan
 from host_stub.decisions.apply import Applied
 from host_stub.decisions.merge import Merged
 from host_stub.errors import ContractViolation
-from host_stub.plugins.selection import SelectedPlugin
 from host_stub.scenes.asked import AskedScenes
 from host_stub.scenes.file import SceneFile
 from host_stub.scenes.shard import from_its_part
-from host_stub.stage.asking import (
-    RunOptions,
-    image_request,
-    is_asked_for,
-    new_run_id,
-    scenes_asked_for,
-    story_of,
-)
+from host_stub.stage.asking import is_asked_for
 from host_stub.stage.confirming import Foreseen, Wish
 from host_stub.stage.directing import direct
 from host_stub.stage.stage_warnings import warnings_of
-from host_stub.stage.survey import survey_ahead
+from host_stub.stage.survey import Inquiry
 from host_stub.standing.standing import SceneStanding, surveys
 from host_stub.standing.story_state import StaleScene, StoryState
-from host_stub.story.book import SaidPrompt
-from host_stub.story.keeper import Story
 from host_stub.text.format import counted
 
 
@@ -74,12 +62,11 @@ class Answered:
         """Return what can be confirmed; see :meth:`unconfirmable`."""
         if self.unconfirmable() is not None:
             return None
-        asked = self.question
-        return Foreseen.of(asked.plugin, asked.wishes, self.answer, lane=asked.options.lane)
+        return self.question.foreseen(self.answer)
 
     def unconfirmable(self) -> str | None:
         """Say why nobody can confirm what would be bought; ``None`` if somebody can."""
-        if self.question.options.is_draft:
+        if self.question.asking.options.is_draft:
             return "drafts cost nothing"
         if self.answer.refused:
             count = counted(self.answer.refused, "scene does", "scenes do")
@@ -89,14 +76,14 @@ class Answered:
         return None
 
 
-async def answered(first: Question, merged: Merged | None, stage: ImageStage) -> Answered:
+async def answered(asking: Inquiry, merged: Merged | None, stage: ImageStage) -> Answered:
     """Ask an open stage for the plan, and with decisions once more when they are obeyed."""
+    first = Question(asking)
     before = await first.ask(stage)
     if merged is None:
         return Answered(first, before, whole=await first.without_cap(stage, before))
-    plugin, options, story = first.plugin, first.options, first.story
-    applied = await direct(merged, plugin, stage, options, story, run_id=new_run_id(plugin))
-    question = Question.about(plugin, options, story)
+    applied = await direct(merged, asking, stage)
+    question = Question(Inquiry.about(asking.plugin, asking.options, asking.story))
     after = await question.ask(stage)
     cost_usd = None
     if before.cost_high_usd is not None and after.cost_high_usd is not None:
@@ -114,6 +101,7 @@ class Question:
     """Asks an open stage how its scenes stand, and then for the plan of what a run would ask.
 
     Attributes:
+        asking: What is asked, and about which story.
         asked: How many scenes that are.
         warnings: What opening the stage found.
         state: How the scenes stand.
@@ -122,11 +110,7 @@ class Question:
         wishes: What would be bought of each.
     """
 
-    plugin: SelectedPlugin
-    options: RunOptions
-    scenes: SceneFile
-    story: Story
-    said: Mapping[str, SaidPrompt]
+    asking: Inquiry
     asked: int = 0
     warnings: tuple[str, ...] = ()
     state: StoryState = field(default_factory=StoryState)
@@ -134,43 +118,44 @@ class Question:
     is_surveyed: bool = False
     wishes: list[Wish] = field(default_factory=list[Wish])
 
-    @classmethod
-    def about(cls, plugin: SelectedPlugin, options: RunOptions, story: Story) -> Self:
-        """Make a question about the scenes that are asked for, as the book has them now."""
-        said = story.book.said_prompts()
-        return cls(plugin, options, scenes_asked_for(options, said), story, said)
-
     async def ask(self, stage: ImageStage) -> StagePlan:
         """Return the plan."""
         self.warnings = warnings_of(stage)
-        scenes = self.scenes if self.options.is_draft else await self._left(stage)
+        asking = self.asking
+        scenes = asking.asked.scenes if asking.options.is_draft else await self._left(stage)
         self.asked = len(scenes)
         if not self.asked:
             free = Decimal(0)
             return StagePlan(make=0, cost_low_usd=free, cost_high_usd=free)
-        in_its_order = from_its_part(scenes, self.options.shard)
-        answer = await stage.plan(self._request(in_its_order))
+        in_its_order = from_its_part(scenes, asking.options.shard)
+        answer = await stage.plan(asking.request(in_its_order))
         if not isinstance(answer, StagePlan):  # pyright: ignore[reportUnnecessaryIsInstance] - plugins need not be typed
-            plugin = self.plugin
+            plugin = asking.plugin
             problem = f"plan() returned {type(answer).__name__}, not StagePlan"
             raise ContractViolation(plugin.name, "plan.told", problem, source=plugin.source)
         return answer
 
+    def foreseen(self, answer: StagePlan) -> Foreseen:
+        """Return what a run would buy by a plan of this question."""
+        return Foreseen.of(self.asking.plugin, self.wishes, answer, lane=self.asking.options.lane)
+
     async def without_cap(self, stage: ImageStage, answer: StagePlan) -> StagePlan | None:
         """Return the plan without a cap for this run, if that is what leaves scenes out."""
-        if not answer.refused or self.options.max_cost_usd is None:
+        options = self.asking.options
+        if not answer.refused or options.max_cost_usd is None:
             return None
-        options = replace(self.options, max_cost_usd=None)
-        whole = await Question(self.plugin, options, self.scenes, self.story, self.said).ask(stage)
+        uncapped = replace(self.asking, options=replace(options, max_cost_usd=None))
+        whole = await Question(uncapped).ask(stage)
         return None if whole.refused or whole.cost_high_usd is None else whole
 
     async def _left(self, stage: ImageStage) -> SceneFile:
         """Return the scenes that a run would ask its plugin for."""
-        kept = bytearray(len(self.scenes))
+        scenes = self.asking.asked.scenes
+        kept = bytearray(len(scenes))
 
         def take(standing: SceneStanding) -> None:
             if standing.position is not None:
-                kept[standing.position] = is_asked_for(standing, self.options.only)
+                kept[standing.position] = is_asked_for(standing, self.asking.options.only)
                 if not kept[standing.position]:
                     return
             self.state.add(standing)
@@ -182,25 +167,5 @@ class Question:
                 self.stale.append(stale)
 
         self.is_surveyed = surveys(stage)
-        await survey_ahead(
-            self.plugin,
-            stage,
-            self._request(self.scenes),
-            self.story,
-            take,
-            scenes=self.scenes,
-            least=self.options.takes or 1,
-            is_guest=self.options.is_guest,
-        )
-        return AskedScenes(self.scenes, kept=kept)
-
-    def _request(self, scenes: SceneFile) -> ImageRequest:
-        options = self.options
-        return image_request(
-            self.plugin,
-            options,
-            scenes,
-            new_run_id(self.plugin),
-            story=story_of(options, self.scenes, self.said),
-            desk=self.story,
-        )
+        await self.asking.look_ahead(stage, take)
+        return AskedScenes(scenes, kept=kept)
