@@ -8,7 +8,7 @@ is bound to nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -92,27 +92,6 @@ class Judged:
 
     orders: tuple[Order, ...] = ()
     refused: tuple[Note, ...] = ()
-
-
-def judge(
-    merged: Merged,
-    standings: Iterable[Standing],
-    *,
-    plugin: str,
-    said: Mapping[str, SaidPrompt] | None = None,
-) -> Judged:
-    """Tell the decisions that can be obeyed from those that cannot.
-
-    Args:
-        merged: One decision for each scene.
-        standings: How all scenes and sheets of the story stand.
-        plugin: The name of the plugin that would make them.
-        said: The prompts of earlier decisions that are in force, by scene.
-    """
-    bench = Bench(merged, plugin=plugin, said=said)
-    for standing in standings:
-        bench.look(standing)
-    return bench.close()
 
 
 class Bench:

@@ -135,24 +135,8 @@ def write_manifest(
 
 def _run_of(manifest: BinaryIO) -> object:
     """Read which run a manifest is of from its end, however long its lists are."""
-    return _RUN_ID_LINE.findall(_tail(manifest))[-1].decode("ascii")
-
-
-def tail_of(path: Path) -> bytes:
-    """Return the end of a manifest, which says whose it is, however long its lists are.
-
-    Raises:
-        OSError: There is none, or it cannot be read.
-    """
-    if not path.is_file():  # a pipe would have us wait for ever
-        return b""
-    with path.open("rb") as manifest:
-        return _tail(manifest)
-
-
-def _tail(manifest: BinaryIO) -> bytes:
     manifest.seek(max(0, manifest.seek(0, os.SEEK_END) - _TAIL_BYTES))
-    return manifest.read()
+    return _RUN_ID_LINE.findall(manifest.read())[-1].decode("ascii")
 
 
 def _pieces(

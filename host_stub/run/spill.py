@@ -30,9 +30,6 @@ class Spill:
         self._places = array("Q", [_NOWHERE]) * positions
         self._remembered: dict[int, list[bytes]] = {}
 
-    def __contains__(self, position: int) -> bool:
-        return self._places[position] != _NOWHERE or position in self._remembered
-
     def add(self) -> int:
         """Make room for one more position, and return it."""
         self._places.append(_NOWHERE)
