@@ -25,7 +25,7 @@ from host_stub.text.console import Console
 
 if TYPE_CHECKING:
     from host_stub.config.file import HostConfig
-    from host_stub.plugins.selection import PluginSet, SelectedPlugin
+    from host_stub.plugins.selection import PluginSet
     from host_stub.stage.asking import RunOptions
     from host_stub.stage.preflight import Preflight
 
@@ -209,40 +209,25 @@ def plugins(options: Namespace, console: Console) -> int:
 def check(options: Namespace, console: Console) -> int:
     """Load the selected plugins, show the config with secrets masked, and try the stage's door."""
     config, chosen = select(options, console)
+    from host_stub.cli.next_steps import after_check
+    from host_stub.stage.offered import as_lines, in_a_line
     from host_stub.stage.preflight import run_preflight
-    from host_stub.stage.stage_providers import in_a_line
     from host_stub.text.redaction import secrets_of
 
     shown = _shown(config, chosen)
     image = chosen.image
-    if console.json_only:
-        found = run_preflight(image, online=options.online)
-        described = {
-            **shown["plugin"],
-            "capabilities": found.capabilities.model_dump(),
-            "providers": [asdict(provider) for provider in found.providers],
-        }
-        opened = {"plugin": described, "opens": True, "warnings": list(found.warnings)}
-        from host_stub.cli.next_steps import after_check
-
-        told = {"format": "stage3-check/1"} | shown | opened | _online(options, found)
-        code = _ended(found, console)
-        scenes = config.project_dir / "scenes.json"
-        console.result(told, next_actions=after_check(options.words, scenes, is_good=code == 0))
-        return code
+    contract = ".".join(map(str, image.description.contract))
     console.say(f"# {config.path or 'no config file; these are the defaults'}")
-    console.say(f"# image plugin {image.name}: {image.source}, contract {_contract(image)}")
+    console.say(f"# image plugin {image.name}: {image.source}, contract {contract}")
     console.say(_as_toml("run", shown["run"], unset={"max_in_flight": "no ceiling"}))
     console.say(_as_toml("pipeline", shown["pipeline"]))
     console.say(_as_toml(f"plugin.{image.name}", shown["settings"]))
     found = run_preflight(image, online=options.online)
     if found.providers:
         console.say(f"# providers: {in_a_line(found.providers, own=image.source)}")
-    for warning in found.warnings:
+    for warning in () if console.json_only else found.warnings:
         console.warn(f"warning: {warning}")
     if options.online:
-        from host_stub.stage.online_checks import as_lines
-
         console.say("\n" + "\n".join(f"# {line}" for line in as_lines(found.online)))
     elif image.secrets or any(secrets_of(image.settings)):
         console.say(f"\n# {KEY_NOT_TRIED}")
@@ -250,6 +235,16 @@ def check(options: Namespace, console: Console) -> int:
     if code == 0:
         sent = "no picture was asked for" if options.online else "nothing was sent"
         console.say(f"\n# ok: the stage opens; {sent}")
+    if console.json_only:
+        described = {
+            **shown["plugin"],
+            "capabilities": found.capabilities.model_dump(),
+            "providers": [asdict(provider) for provider in found.providers],
+        }
+        opened = {"plugin": described, "opens": True, "warnings": list(found.warnings)}
+        told = {"format": "stage3-check/1"} | shown | opened | _online(options, found)
+        scenes = config.project_dir / "scenes.json"
+        console.result(told, next_actions=after_check(options.words, scenes, is_good=code == 0))
     return code
 
 
@@ -263,7 +258,7 @@ def _online(options: Namespace, found: Preflight) -> dict[str, object]:
 
 def _ended(found: Preflight, console: Console) -> int:
     """Say what keeps pictures from being made, and return the exit code."""
-    from host_stub.stage.online_checks import is_error, subject_of
+    from host_stub.stage.offered import is_error, subject_of
 
     online = found.online or ()
     for check in online:
@@ -414,10 +409,6 @@ def _shown(config: HostConfig, chosen: PluginSet) -> dict[str, Mapping[str, obje
         },
         "settings": masked(image.settings, image.secrets),
     }
-
-
-def _contract(image: SelectedPlugin) -> str:
-    return ".".join(map(str, image.description.contract))
 
 
 def _as_toml(

@@ -31,7 +31,7 @@ from host_stub.cli.next_steps import (
 from host_stub.errors import HostError, NoSuchTake, StoryError, UsageError
 from host_stub.text.console import Console
 from host_stub.text.escape import escaped
-from host_stub.text.format import counted
+from host_stub.text.format import counted, exact
 
 if TYPE_CHECKING:
     from host_stub.commands import NextAction
@@ -249,7 +249,7 @@ def reroll(options: Namespace, console: Console) -> int:
                     "format": "stage3-reroll/1",
                     "rerolls": [one.as_json() for one in rerolls],
                     "to_make": price.pictures,
-                    "cost_high_usd": None if price.usd is None else f"{price.usd:f}",
+                    "cost_high_usd": exact(price.usd),
                     "next": next_line,
                 },
                 next_actions=_to_make(chair, making, price) if wanted else (),

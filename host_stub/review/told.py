@@ -20,6 +20,7 @@ from urllib.parse import quote
 from host_stub.standing.standing import SceneStanding
 from host_stub.story.takes import Take, is_current
 from host_stub.text.addresses import without_query
+from host_stub.text.format import exact
 
 FORMAT: Final = "stage3-review/1"
 DATA: Final = "data.js"
@@ -139,8 +140,8 @@ def row_of(
         "made": standing.made,
         "own_takes": 1 if scene is None else scene.takes,
         "to_make": standing.to_make if standing.state not in {"held", "pending"} else 0,
-        "cost_usd": _money(standing.cost_usd),
-        "spent_usd": _sum(_money(take.cost.usd) for take in standing.takes),
+        "cost_usd": exact(standing.cost_usd),
+        "spent_usd": _sum(exact(take.cost.usd) for take in standing.takes),
         "takes": [
             _take(take, standing.basis, path_of(take), has_thumb=has_thumb(take.sha256))
             for take in standing.takes
@@ -162,7 +163,7 @@ def _take(take: Take, basis: str | None, path: str | None, *, has_thumb: bool) -
         "plugin": take.plugin,
         "provider": take.provider,
         "model": take.model,
-        "cost_usd": _money(take.cost.usd),
+        "cost_usd": exact(take.cost.usd),
         "draft": take.is_draft,
         "imported": take.is_import,
         "rejected": take.is_rejected,
@@ -215,10 +216,6 @@ def _words_of(standing: SceneStanding) -> str:
         if isinstance(prompt, str):
             return prompt
     return ""
-
-
-def _money(usd: Decimal | None) -> str | None:
-    return None if usd is None else f"{usd:f}"
 
 
 def _sum(prices: Iterable[str | None]) -> str:

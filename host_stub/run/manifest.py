@@ -14,12 +14,12 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Literal, Protocol
 
 from host_stub.events.journal import keep_earlier, write_whole
 from host_stub.run.outcomes import Outcomes, Totals
+from host_stub.text.format import exact
 
 NAME = "manifest.json"
 
@@ -72,7 +72,7 @@ def figures(totals: Totals, facts: RunFacts) -> dict[str, Any]:
         "avg_seconds_per_image": None if average is None else round(average, 3),
         "mode": facts.mode,
         "speedup": None if speedup is None else round(speedup, 2),
-        "cost_usd": _money(totals.cost_usd),
+        "cost_usd": exact(totals.cost_usd),
     }
 
 
@@ -84,7 +84,7 @@ def further(totals: Totals, facts: RunFacts) -> dict[str, Any]:
         "pending": totals.pending,
         "reused": totals.reused,
         "attempts": totals.attempts,
-        "known_cost_usd": _money(totals.known_usd),
+        "known_cost_usd": exact(totals.known_usd),
         "scenes_with_unknown_cost": totals.unknown_costs,
         "run_id": facts.run_id,
         "plugin": facts.plugin,
@@ -170,7 +170,3 @@ def _listed(rows: Iterator[bytes]) -> Iterator[bytes]:
         separator = b",\n    "
     if separator.startswith(b","):
         yield b"\n  "
-
-
-def _money(usd: Decimal | None) -> str | None:
-    return None if usd is None else f"{usd:f}"

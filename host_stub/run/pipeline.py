@@ -50,8 +50,8 @@ from host_stub.stage.binding import hold_to
 from host_stub.stage.directing import decided
 from host_stub.stage.event_loop import run_on
 from host_stub.stage.exit_codes import stage_error
+from host_stub.stage.offered import warnings_of
 from host_stub.stage.remembered_scenes import remember_lane, remember_scenes
-from host_stub.stage.stage_warnings import warnings_of
 from host_stub.stage.survey import Inquiry
 from host_stub.standing.standings import Standings
 from host_stub.story.book import SaidPrompt

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, TextIO
 from host_stub.contract import Event, SceneOutcome
 from host_stub.run.activity import Activity, picture_of
 from host_stub.run.outcomes import Totals
-from host_stub.stage.stage_warnings import LONGEST
+from host_stub.stage.offered import LONGEST_WARNING
 from host_stub.text.escape import escaped
 from host_stub.text.format import counted, dollars, duration
 
@@ -66,7 +66,7 @@ class Display:
         """Take an event of the stage, and say what a person should know."""
         self._activity.note(event)
         if event["event"] == "stage.warned":
-            self._say(f"warning: {escaped(str(event['message']), limit=LONGEST)}")
+            self._say(f"warning: {escaped(str(event['message']), limit=LONGEST_WARNING)}")
 
     def outcome(self, outcome: SceneOutcome) -> None:
         """Take the end of a scene, already counted in the totals."""

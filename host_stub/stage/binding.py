@@ -6,7 +6,6 @@ decisions say: that comes to be only once it is known that the run may go on.
 
 from __future__ import annotations
 
-from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +19,7 @@ from host_stub.stage.question import Answered, answered
 from host_stub.stage.survey import Inquiry
 from host_stub.story.confirmed import HINT, keep_confirmed, path_of, read_confirmed
 from host_stub.story.keeper import Story
+from host_stub.text.format import exact
 
 _ANOTHER: Final = "what would be bought is not what was confirmed"
 
@@ -90,7 +90,7 @@ def _need_room(found: Answered) -> None:
     whole = found.whole
     if whole is None:
         raise NotConfirmed([why], confirm=None, cost_high_usd=None)
-    needs_usd = _usd(whole.cost_high_usd)
+    needs_usd = exact(whole.cost_high_usd)
     now = found.question.foreseen(whole)
     raise NotConfirmed([why], confirm=now.hash, cost_high_usd=needs_usd, needs_usd=needs_usd)
 
@@ -102,10 +102,6 @@ def _need_cap(found: Answered, options: RunOptions, confirm: str) -> None:
         raise NotConfirmed(
             ["a confirmed run needs a cap"],
             confirm=confirm,
-            cost_high_usd=_usd(high),
-            needs_usd=_usd(high),
+            cost_high_usd=exact(high),
+            needs_usd=exact(high),
         )
-
-
-def _usd(amount: Decimal | None) -> str | None:
-    return None if amount is None else f"{amount:f}"

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from host_stub.contract import PlannedLane, PlannedLanes
 from host_stub.text.escape import escaped
-from host_stub.text.format import counted, dollars, duration
+from host_stub.text.format import counted, dollars, duration, exact
 
 _MOST_LINES: Final = 8
 _LONGEST: Final = 200
@@ -60,8 +60,8 @@ def _when(lane: PlannedLane) -> str:
 def _as_json(lane: PlannedLane) -> dict[str, Any]:
     return {
         "scenes": lane.scenes,
-        "cost_low_usd": _money(lane.cost_low_usd),
-        "cost_high_usd": _money(lane.cost_high_usd),
+        "cost_low_usd": exact(lane.cost_low_usd),
+        "cost_high_usd": exact(lane.cost_high_usd),
         "expected_s": lane.expected_s,
         "within_s": lane.within_s,
         "cannot": list(lane.cannot),
@@ -85,7 +85,3 @@ def between(low_usd: Decimal | None, high_usd: Decimal | None) -> str:
         return f"at least {dollars(low_usd)}"
     low, high = dollars(low_usd), dollars(high_usd)
     return low if low == high else f"{low} to {high}"
-
-
-def _money(usd: Decimal | None) -> str | None:
-    return None if usd is None else f"{usd:f}"

@@ -16,9 +16,7 @@ from host_stub.errors import HostError
 from host_stub.plugins.selection import SelectedPlugin
 from host_stub.stage.event_loop import run_on
 from host_stub.stage.exit_codes import stage_error
-from host_stub.stage.online_checks import online_checks_of
-from host_stub.stage.stage_providers import providers_of
-from host_stub.stage.stage_warnings import warnings_of
+from host_stub.stage.offered import online_checks_of, providers_of, warnings_of
 from host_stub.text.redaction import Redactor, secrets_of
 
 Answer = TypeVar("Answer")

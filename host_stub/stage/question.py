@@ -19,7 +19,7 @@ from host_stub.scenes.shard import from_its_part
 from host_stub.stage.asking import is_asked_for
 from host_stub.stage.confirming import Foreseen, Wish
 from host_stub.stage.directing import direct
-from host_stub.stage.stage_warnings import warnings_of
+from host_stub.stage.offered import warnings_of
 from host_stub.stage.survey import Inquiry
 from host_stub.standing.standing import SceneStanding, surveys
 from host_stub.standing.story_state import StaleScene, StoryState

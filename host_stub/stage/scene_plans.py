@@ -15,7 +15,7 @@ from typing import Any, Final
 from host_stub.contract import PlannedReference, PlannedRoute, PlanWave, ScenePlan, StagePlan
 from host_stub.text.addresses import in_text, in_value
 from host_stub.text.escape import escaped
-from host_stub.text.format import counted, dollars
+from host_stub.text.format import counted, dollars, exact
 
 MOST_SHOWN: Final = 20
 """Scenes of one kind, or waves, that are shown."""
@@ -67,7 +67,7 @@ def scenes_as_json(stage: StagePlan) -> dict[str, Any]:
         "waves": [
             {
                 "scenes": wave.scenes,
-                "cost_high_usd": None if wave.cost_high_usd is None else f"{wave.cost_high_usd:f}",
+                "cost_high_usd": exact(wave.cost_high_usd),
             }
             for wave in stage.waves
         ],
@@ -79,7 +79,7 @@ def _as_json(one: ScenePlan) -> dict[str, Any]:
     """Return one scene's plan; addresses stand in it as in all that may be read by others."""
     told = one.model_dump(mode="json")
     shortened = {key: in_value(told[key]) for key in ("references", "problem")}
-    cost = None if one.cost_high_usd is None else f"{one.cost_high_usd:f}"
+    cost = exact(one.cost_high_usd)
     return told | shortened | {"cost_high_usd": cost}
 
 

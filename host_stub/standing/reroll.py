@@ -15,7 +15,7 @@ from host_stub.contract import MOST_TAKES, Role
 from host_stub.standing.standing import SceneStanding
 from host_stub.standing.story_state import Price
 from host_stub.text.escape import escaped
-from host_stub.text.format import counted
+from host_stub.text.format import counted, exact
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,7 @@ class Reroll:
             "takes": self.takes,
             "new": self.is_new,
             "to_make": self.to_make,
-            "cost_usd": None if self.cost_usd is None else f"{self.cost_usd:f}",
+            "cost_usd": exact(self.cost_usd),
             "problem": self.problem,
         }
 

@@ -16,7 +16,7 @@ from host_stub.standing.story_state import Price, StoryState
 from host_stub.story.takes import Take
 from host_stub.text.addresses import in_text
 from host_stub.text.escape import escaped
-from host_stub.text.format import dollars
+from host_stub.text.format import dollars, exact
 
 FORMAT: Final = "stage3-status/1"
 MOST_SHOWN: Final = 20
@@ -93,7 +93,7 @@ class Status:
             "wanted": one.wanted,
             "to_make": one.to_make,
             "next_take": None if one.due is None else one.due.number,
-            "cost_usd": None if one.cost_usd is None else f"{one.cost_usd:f}",
+            "cost_usd": exact(one.cost_usd),
             "problem": None if one.problem is None else in_text(one.problem),
             "waits_for": list(one.waits_for),
         }
@@ -137,5 +137,5 @@ def _line(one: SceneStanding) -> str:
 def _price(price: Price) -> dict[str, Any]:
     return {
         "pictures": price.pictures,
-        "cost_high_usd": None if price.usd is None else f"{price.usd:f}",
+        "cost_high_usd": exact(price.usd),
     }

@@ -15,7 +15,7 @@ from typing import Any, Final
 from host_stub.contract import Role
 from host_stub.standing.standing import STATES, SceneStanding
 from host_stub.text.escape import escaped
-from host_stub.text.format import counted, dollars
+from host_stub.text.format import counted, dollars, exact
 
 _LONGEST_NAME: Final = 80
 _SAID: Final = {"pending": "on the way"}
@@ -80,7 +80,7 @@ class StaleScene:
             "scene": self.scene_id,
             "role": self.role,
             "reasons": list(self.reasons),
-            "cost_usd": None if self.cost_usd is None else f"{self.cost_usd:f}",
+            "cost_usd": exact(self.cost_usd),
         }
 
     def __str__(self) -> str:

@@ -13,7 +13,7 @@ from host_stub.contract import Role
 from host_stub.standing.standing import SceneStanding
 from host_stub.story.takes import Take, is_current
 from host_stub.text.escape import escaped
-from host_stub.text.format import counted, dollars
+from host_stub.text.format import counted, dollars, exact
 
 FORMAT: Final = "stage3-takes/1"
 _LONGEST: Final = 80
@@ -107,7 +107,7 @@ class TakeList:
             "plugin": take.plugin,
             "provider": take.provider,
             "model": take.model,
-            "cost_usd": None if cost.usd is None else f"{cost.usd:f}",
+            "cost_usd": exact(cost.usd),
             "cost_basis": cost.basis,
             "draft": take.is_draft,
             "imported": take.is_import,
