@@ -26,9 +26,9 @@ from structlog.typing import EventDict, FilteringBoundLogger
 from host_stub.contract import Event, RunInfo
 from host_stub.errors import in_one_line
 from host_stub.events.journal import EventJournal, json_line
-from host_stub.events.plain_values import plain
 from host_stub.events.schema import PREFIXES, EventRefused, checked
 from host_stub.text.addresses import in_value
+from host_stub.text.plain_values import plain
 from host_stub.text.redaction import Redactor
 
 MOST_REJECTED = 100

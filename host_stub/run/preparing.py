@@ -25,7 +25,6 @@ from host_stub.scenes.file import SceneFile
 from host_stub.stage.asking import Asked, RunOptions, guest_line, is_asked_for
 from host_stub.stage.directing import direct
 from host_stub.stage.survey import Inquiry
-from host_stub.standing.known_takes import row_of_known
 from host_stub.standing.standing import SceneStanding
 from host_stub.standing.standings import Standings
 from host_stub.standing.story_state import StoryState
@@ -207,7 +206,6 @@ class Preparation:
             surveys,
             plugin=self._asking.plugin.name,
             is_guest=self._options.is_guest,
-            row_of=row_of_known,
         )
 
     def _note(self, standing: SceneStanding) -> None:

@@ -28,8 +28,8 @@ from host_stub.contract import (
 )
 from host_stub.errors import ContractViolation
 from host_stub.plugins.selection import SelectedPlugin
-from host_stub.standing.known_takes import together
 from host_stub.story.book import Noted, Wanted
+from host_stub.story.known_takes import together
 from host_stub.story.takes import Take, is_current, shown_of
 
 State: TypeAlias = Literal["current", "stale", "missing", "held", "pending"]

@@ -17,7 +17,6 @@ from collections.abc import (
     Generator,
     Iterable,
     Iterator,
-    Mapping,
     Sequence,
 )
 from contextlib import contextmanager, suppress
@@ -26,13 +25,14 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from host_stub.contract import Cost, KnownTake, Role, SceneSurvey, ShownPicture, WantedTakes
 from host_stub.errors import HostError, NoSuchTake, ResultsNotWritten, StoryError
 from host_stub.story.book import LOST, Book, Noted
 from host_stub.story.files import named_file
 from host_stub.story.finding import note_places, own_folder, story_folder
+from host_stub.story.known_takes import take_of
 from host_stub.story.pictures import MOST_BYTES, Looks, extension_of, is_whole, look_at
 from host_stub.story.results import Fetch, Found, ResultFiles, image_name
 from host_stub.story.takes import NewTake, Stamp, Take, made_of, shown_of
@@ -261,7 +261,6 @@ class Story:
         *,
         plugin: str,
         is_guest: bool = False,
-        row_of: Callable[[SceneSurvey, KnownTake], Mapping[str, Any]] | None = None,
     ) -> set[str]:
         """Take in what a plugin says of its pictures: takes that the book lacks, and bases.
 
@@ -274,7 +273,6 @@ class Story:
             surveys: What the plugin told.
             plugin: Its name in the config.
             is_guest: It is not the config's: its takes are shown only where nothing is shown.
-            row_of: Makes a take's row of the manifest.
 
         Returns:
             The scenes that show another take now than before; those that showed none are not among
@@ -285,9 +283,9 @@ class Story:
         for survey in surveys:
             group.append(survey)
             if len(group) == _GROUP:
-                changed |= self._learn(group, plugin, is_guest=is_guest, row_of=row_of)
+                changed |= self._learn(group, plugin, is_guest=is_guest)
                 group.clear()
-        return changed | self._learn(group, plugin, is_guest=is_guest, row_of=row_of)
+        return changed | self._learn(group, plugin, is_guest=is_guest)
 
     def _learn(
         self,
@@ -295,7 +293,6 @@ class Story:
         plugin: str,
         *,
         is_guest: bool,
-        row_of: Callable[[SceneSurvey, KnownTake], Mapping[str, Any]] | None,
     ) -> set[str]:
         for survey in group:  # before a pointer moves: an edited file is one of what was shown
             told = {one.sha256 for one in survey.takes}
@@ -316,8 +313,7 @@ class Story:
                 for one in sorted(survey.takes, key=_made_at):
                     take = known.get(one.purchase)
                     if take is None:
-                        row = row_of(survey, one) if row_of else dict[str, Any]()
-                        new = _new_take(survey, one, plugin, row)
+                        new = take_of(one, survey, plugin, otherwise_at=datetime.now(UTC))
                         if not (is_new or one.current or self.files.has(new)):
                             continue
                         (take,) = self.book.add([new])
@@ -799,28 +795,6 @@ def _says_no_more(new: NewTake, take: Take) -> bool:
 
 def _with_digest(takes: Iterable[Take], digest: str) -> Take | None:
     return next((take for take in takes if take.sha256 == digest), None)
-
-
-def _new_take(
-    survey: SceneSurvey, known: KnownTake, plugin: str, row: Mapping[str, Any]
-) -> NewTake:
-    return NewTake(
-        scene_id=survey.scene_id,
-        role=survey.role,
-        sha256=known.sha256,
-        media_type=known.media_type,
-        width=known.width,
-        height=known.height,
-        plugin=plugin,
-        purchase=known.purchase,
-        basis=known.basis,
-        provider=known.provider,
-        model=known.model,
-        cost=known.cost,
-        is_draft=known.draft,
-        made_at=known.made_at or datetime.now(UTC),
-        row=row,
-    )
 
 
 def _imported(

@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 
 from host_stub.contract import Event
 from host_stub.events.journal import EventJournal, json_line, keep_earlier, write_whole
-from host_stub.events.plain_values import LONGEST_TEXT, plain
 from host_stub.events.stream import MOST_REJECTED, EventStream
 from host_stub.plugins.selection import Observer
+from host_stub.text.plain_values import LONGEST_TEXT, plain
 from host_stub.text.redaction import Redactor
 
 KEY = "sk-CANARY-0123456789"

@@ -26,7 +26,6 @@ from host_stub.contract import (
 )
 from host_stub.errors import ContractViolation
 from host_stub.plugins.selection import SelectedPlugin
-from host_stub.standing.known_takes import new_takes_of, together
 from host_stub.standing.standing import (
     SceneStanding,
     host_basis,
@@ -37,6 +36,7 @@ from host_stub.standing.standing import (
 )
 from host_stub.standing.status import Status
 from host_stub.story.book import Noted
+from host_stub.story.known_takes import new_takes_of, together
 from host_stub.story.takes import Take
 from tests.host.takes import FREE, PAID, WHEN, sha, take
 

@@ -12,16 +12,14 @@ import json
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import fields, replace
 from datetime import UTC, datetime
-from typing import Any, Final, cast
+from pathlib import Path
+from typing import Any, Final
 
-from host_stub.contract import KnownTake, SceneSurvey
-from host_stub.events.plain_values import as_json, plain
+from host_stub.contract import KnownTake, SceneOutcome, SceneSurvey
+from host_stub.story.outcome_rows import publishable, row_of
 from host_stub.story.takes import NewTake, Take
-from host_stub.text.addresses import in_value, without_query
+from host_stub.text.plain_values import as_json
 
-OWN_WORDS: Final = frozenset({"prompt", "negative_prompt"})
-"""Parameters that the scene's author wrote; addresses in all others are the provider's."""
-_LONGEST: Final = 1 << 20  # a prompt is kept whole
 _BEFORE_ALL: Final = datetime.fromtimestamp(0, UTC)
 """Stands for a time that the plugin does not know."""
 
@@ -42,23 +40,37 @@ def new_takes_of(
     for known in survey.takes:
         if known.purchase in there or not (known.current or is_new):
             continue
-        yield NewTake(
-            scene_id=survey.scene_id,
-            role=survey.role,
-            sha256=known.sha256,
-            media_type=known.media_type,
-            width=known.width,
-            height=known.height,
-            plugin=plugin,
-            purchase=known.purchase,
-            basis=basis_of(known, survey),
-            provider=known.provider,
-            model=known.model,
-            cost=known.cost,
-            is_draft=known.draft,
-            made_at=known.made_at or _BEFORE_ALL,
-            row=_row(survey.scene_id, known),
-        )
+        yield take_of(known, survey, plugin)
+
+
+def take_of(
+    known: KnownTake, survey: SceneSurvey, plugin: str, *, otherwise_at: datetime = _BEFORE_ALL
+) -> NewTake:
+    """Return a picture that a plugin has as a take.
+
+    Args:
+        known: The picture.
+        survey: What the plugin told of its scene.
+        plugin: The plugin's name in the config.
+        otherwise_at: Stands for the time it was made, where the plugin does not know that.
+    """
+    return NewTake(
+        scene_id=survey.scene_id,
+        role=survey.role,
+        sha256=known.sha256,
+        media_type=known.media_type,
+        width=known.width,
+        height=known.height,
+        plugin=plugin,
+        purchase=known.purchase,
+        basis=basis_of(known, survey),
+        provider=known.provider,
+        model=known.model,
+        cost=known.cost,
+        is_draft=known.draft,
+        made_at=known.made_at or otherwise_at,
+        row=_row(survey, known),
+    )
 
 
 def basis_of(known: KnownTake, survey: SceneSurvey) -> str | None:
@@ -103,35 +115,22 @@ def _numbered(new: NewTake, number: int) -> Take:
     return Take(number=number, **parts)
 
 
-def row_of_known(survey: SceneSurvey, known: KnownTake) -> dict[str, Any]:
-    """Return a picture's row of the manifest, as a story keeps it."""
-    return _row(survey.scene_id, known)
-
-
-def _row(scene_id: str, known: KnownTake) -> dict[str, Any]:
-    """Lay it out as the manifest has it, but for its paths; addresses without what opens them."""
-    params = {
-        name: plain(value, longest=_LONGEST)
-        if name in OWN_WORDS
-        else in_value(plain(value, longest=_LONGEST))
-        for name, value in known.generation_params.items()
-    }
-    row: dict[str, Any] = {
-        "scene_id": scene_id,
-        "image_url": None if known.image_url is None else without_query(known.image_url),
-        "width": known.width,
-        "height": known.height,
-        "generation_params": params,
-        "sha256": known.sha256,
-        "cost_usd": known.cost.usd,
-        "attempts": 0,
-        "duration_s": 0.0,
-        "reused": True,
-        "cost_basis": known.cost.basis,
-        "media_type": known.media_type,
-        "dropped": [],
-        "request_id": known.request_id,
-    }
-    if known.store_url is not None:
-        row["store_url"] = without_query(known.store_url)
-    return cast("dict[str, Any]", json.loads(json.dumps(row, default=as_json)))
+def _row(survey: SceneSurvey, known: KnownTake) -> dict[str, Any]:
+    """Lay it out as the manifest has a picture that was found again, but for its path."""
+    outcome = SceneOutcome(
+        scene_id=survey.scene_id,
+        image=Path(),
+        image_url=known.image_url,
+        sha256=known.sha256,
+        media_type=known.media_type,
+        width=known.width,
+        height=known.height,
+        generation_params=known.generation_params,
+        cost=known.cost,
+        reused=True,
+        request_id=known.request_id,
+        store_url=known.store_url,
+    )
+    row = row_of(publishable(outcome), None)
+    read: dict[str, Any] = json.loads(json.dumps(row, default=as_json))
+    return {name: part for name, part in read.items() if name != "image_path"}
