@@ -16,7 +16,6 @@ from typing import Any, Final
 from host_stub.contract import SceneOutcome
 from host_stub.errors import HostError
 from host_stub.run.groups import MOST_AT_ONCE, Groups
-from host_stub.run.placing import media_type_of, put_at
 from host_stub.stage.survey import Inquiry
 from host_stub.story.files import digest_of
 from host_stub.story.pictures import EXTENSIONS, look_at
@@ -25,6 +24,14 @@ from host_stub.story.takes import NewTake
 from host_stub.text.escape import escaped
 
 NO_PICTURE: Final = "application/octet-stream"
+_KINDS: Final = {
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".webp": "image/webp",
+    ".gif": "image/gif",
+    ".avif": "image/avif",
+}
 Present = Callable[[SceneOutcome], str | None]
 """Returns what an outcome's scene would be made from now, if that is known."""
 
@@ -142,7 +149,7 @@ class TakingIn:
         return [
             one
             for one, is_there in zip(batch.arrivals, are_there, strict=True)
-            if not is_there or one.picture != self._place_of(one.told)
+            if not is_there or one.picture != self._story.files.place_of(one.told)
         ]
 
     def _basis_now(self, outcome: SceneOutcome) -> str | None:
@@ -152,18 +159,14 @@ class TakingIn:
         """Put a picture at its place, where it is not there, and return its take."""
         told = one.told
         new = self._looked_at(told, one.picture)
-        place = self._place_of(new)
+        place = self._story.files.place_of(new)
         if place == one.picture:
             return new
         is_shown = one.picture.parent == self._options.out_dir / IMAGES
-        put_at(
-            place,
-            one.picture,
-            out_dir=self._options.out_dir,
-            sha256=new.sha256,
-            durable=is_shown or not self._keeps_bytes,  # else the story's own copy will be
-        )
-        if is_shown or self._place_of(told) == one.picture:
+        # Not durable where the story's own copy will be.
+        durable = is_shown or not self._keeps_bytes
+        self._story.files.place(new, one.picture, durable=durable)
+        if is_shown or self._story.files.place_of(told) == one.picture:
             one.picture.unlink(missing_ok=True)  # it would look edited by hand, or damaged
         return new
 
@@ -183,11 +186,6 @@ class TakingIn:
         self.lies.append(Lie(told, is_another))
         return replace(told, **is_another, row={**told.row, **is_another})
 
-    def _place_of(self, new: NewTake) -> Path:
-        return self._story.place_for(
-            new.scene_id, role=new.role, sha256=new.sha256, media_type=new.media_type
-        )
-
     def _new_take(self, outcome: SceneOutcome, row: Mapping[str, Any]) -> NewTake:
         asking = self._asking
         assert outcome.sha256 is not None, "a picture has a digest"
@@ -199,7 +197,7 @@ class TakingIn:
             scene_id=outcome.scene_id,
             role=outcome.role,
             sha256=outcome.sha256,
-            media_type=outcome.media_type or media_type_of(outcome.image),
+            media_type=outcome.media_type or _kind_of(outcome.image),
             width=outcome.width,
             height=outcome.height,
             plugin=asking.plugin.name,
@@ -218,3 +216,8 @@ class TakingIn:
 def _word(params: Mapping[str, Any], name: str) -> str | None:
     word = params.get(name)
     return word if isinstance(word, str) else None
+
+
+def _kind_of(picture: Path) -> str:
+    """Return what a picture is by its name, where its plugin does not say."""
+    return _KINDS.get(picture.suffix.lower(), NO_PICTURE)
