@@ -96,7 +96,7 @@ def plan(options: Namespace, console: Console) -> int:
 
 def _say_first_lines(options: Namespace, config: HostConfig, console: Console) -> None:
     """Show who has no config how a model makes the pictures."""
-    from host_stub.config.first_lines import first_lines, is_without_choice
+    from host_stub.config.template import first_lines, is_without_choice
 
     if not options.draft and is_without_choice(config):
         given = [name for name, value in os.environ.items() if value]
@@ -130,8 +130,12 @@ def _init_from(options: Namespace, console: Console) -> int:
     """Make the scene file of a story that was written elsewhere."""
     from host_stub.cli.next_steps import after_story
     from host_stub.config.template import SCENES_NAME, write_story
-    from host_stub.scenes.importing.reading import read_story
-    from host_stub.scenes.importing.writing import cast_tables, references_from, scene_file
+    from host_stub.scenes.importing.reading import (
+        cast_tables,
+        read_story,
+        references_from,
+        scene_file,
+    )
     from host_stub.text.format import counted
 
     folder: Path = options.folder
@@ -363,7 +367,7 @@ def _asked(
     options: Namespace, scenes: Path, config: HostConfig, chosen: PluginSet, console: Console
 ) -> RunOptions:
     """Put together what a run, or the plan of one, is asked to do."""
-    from host_stub.scenes.shard import Shard
+    from host_stub.scenes.asked import Shard
     from host_stub.stage.asking import RunOptions
 
     return RunOptions(

@@ -219,7 +219,7 @@ def show(options: Namespace, console: Console) -> int:
 
 def reroll(options: Namespace, console: Console) -> int:
     """Want one more take of each scene; a run makes it."""
-    from host_stub.standing.reroll import price_of, reroll_of
+    from host_stub.standing.take_list import price_of, reroll_of
 
     with sitting(options, console, write=True) as chair:
         standings = chair.look.at(options.scene)

@@ -12,9 +12,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from host_stub.review.folder import NAME, THUMBS, write_told
 from host_stub.review.thumbs import made, make_thumbs
-from host_stub.review.told import PULSE, Told
+from host_stub.review.told import NAME, PULSE, THUMBS, Told, write_told
 
 
 def begin(out_dir: Path, told: Told, pictures: Mapping[str, Path]) -> None:

@@ -44,13 +44,13 @@ from host_stub.run.preparing import Preparation, Prepared
 from host_stub.run.progress import make_display
 from host_stub.run.signals import Interrupts, Receiver
 from host_stub.run.taking_in import TakingIn
-from host_stub.scenes.shard import from_its_part
+from host_stub.scenes.asked import from_its_part
 from host_stub.stage.asking import Asked, RunOptions, check_options, for_drafts, new_run_id
-from host_stub.stage.binding import hold_to
 from host_stub.stage.directing import decided
-from host_stub.stage.event_loop import run_on
 from host_stub.stage.exit_codes import stage_error
 from host_stub.stage.offered import warnings_of
+from host_stub.stage.preflight import run_on
+from host_stub.stage.question import hold_to
 from host_stub.stage.remembered_scenes import remember_lane, remember_scenes
 from host_stub.stage.survey import Inquiry
 from host_stub.standing.standings import Standings

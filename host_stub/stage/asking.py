@@ -18,9 +18,8 @@ from host_stub.contract import Lane
 from host_stub.decisions.prompts import DirectedScenes
 from host_stub.errors import PluginError, UsageError
 from host_stub.plugins.selection import SelectedPlugin
-from host_stub.scenes.asked import AskedScenes
+from host_stub.scenes.asked import AskedScenes, Shard
 from host_stub.scenes.file import SceneFile, read_scenes
-from host_stub.scenes.shard import Shard
 from host_stub.standing.standing import SceneStanding
 from host_stub.story.book import SaidPrompt
 from host_stub.story.takes import is_current

@@ -3,21 +3,64 @@
 What ``check`` does beyond loading: some faults, a missing key for instance, only opening can find;
 and the frame of ``plan``, which asks the open stage a question. Apart from the run, because there
 are no results, no journal and no signals to hold back here.
+
+Everything asynchronous of a command runs on the event loop that is begun here.
 """
 
 from __future__ import annotations
 
+import selectors
+import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from importlib.util import find_spec
+from typing import Any, TypeVar, TypeVarTuple
+
+import anyio
 
 from host_stub.contract import Capabilities, ImageStage, OnlineCheck, Provider, StageError
-from host_stub.errors import HostError
+from host_stub.errors import HostError, UsageError
 from host_stub.plugins.selection import SelectedPlugin
-from host_stub.stage.event_loop import run_on
 from host_stub.stage.exit_codes import stage_error
 from host_stub.stage.offered import online_checks_of, providers_of, warnings_of
+from host_stub.text.format import how_to_install
 from host_stub.text.redaction import Redactor, secrets_of
+
+Result = TypeVar("Result")
+Arguments = TypeVarTuple("Arguments")
+
+
+def run_on(
+    backend: str, function: Callable[[*Arguments], Awaitable[Result]], *arguments: *Arguments
+) -> Result:
+    """Run a function to its end; blocks.
+
+    Args:
+        backend: anyio's event loop: ``asyncio`` or ``trio``.
+        function: What to run.
+        arguments: For it.
+
+    Raises:
+        UsageError: The event loop is not installed.
+        OSError: No files are left for one.
+    """
+    if backend == "trio" and not _is_there("trio"):
+        raise UsageError(
+            "the event loop 'trio' is asked for, and the package trio is not installed",
+            hint=how_to_install("trio"),
+        )
+    with selectors.DefaultSelector():  # asyncio's shows a traceback where it finds but two of three
+        for one in socket.socketpair():
+            one.close()
+    return anyio.run(function, *arguments, backend=backend)
+
+
+def _is_there(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except (ImportError, ValueError):  # an import hook forbids it
+        return False
+
 
 Answer = TypeVar("Answer")
 

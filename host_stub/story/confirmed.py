@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from host_stub.errors import StoryError
+from host_stub.story.database import STORIES, refuse_other_kinds, sync_folder
 from host_stub.story.files import Folder
-from host_stub.story.folder import STORIES, refuse_other_kinds, sync_folder
 
 CONFIRMED: Final = ".confirmed"
 FORMAT: Final = "stage3-confirmed/1"

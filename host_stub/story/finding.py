@@ -20,9 +20,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from host_stub.errors import StoryError
-from host_stub.story.database import refuse_a_snapshots
+from host_stub.story.database import PLACE, STORIES, refuse_a_snapshots, refuse_other_kinds, way_out
 from host_stub.story.files import Folder
-from host_stub.story.folder import PLACE, STORIES, refuse_other_kinds, way_out
 from host_stub.text.file_names import file_stem
 
 MARK: Final = ".story.json"

@@ -26,8 +26,8 @@ from typing import Final, TypeAlias
 
 from host_stub.contract import Role
 from host_stub.errors import ResultsNotWritten
+from host_stub.story.database import OBJECTS
 from host_stub.story.files import ASIDE, Folder, digest_of
-from host_stub.story.folder import OBJECTS
 from host_stub.story.pictures import EXTENSIONS, MOST_BYTES, Looks, extension_of, look_at
 from host_stub.story.takes import Glance, NewTake, Stamp
 from host_stub.text.file_names import stem_of

@@ -30,8 +30,7 @@ from host_stub.config.file import KNOWN, load_config
 from host_stub.conformance.known import read_known
 from host_stub.conformance.requirement import sentences
 from host_stub.contract import CostBasis, FailureCode
-from host_stub.decisions.fields import FIELDS
-from host_stub.decisions.file import FORMAT, KEYS, read_decisions
+from host_stub.decisions.file import FIELDS, FORMAT, KEYS, read_decisions
 from host_stub.errors import EXIT_INTERRUPTED, EXIT_STAGE, EXIT_STARTING, UsageError
 from host_stub.events import schema
 from host_stub.run import manifest, outcomes
