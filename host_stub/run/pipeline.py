@@ -40,11 +40,12 @@ from host_stub.events.stream import EventStream
 from host_stub.plugins.selection import SelectedPlugin
 from host_stub.run.finish import Ending, Finish, RunReport
 from host_stub.run.outcomes import Outcomes
-from host_stub.run.preparing import Preparation, Prepared
+from host_stub.run.preparing import Preparation
 from host_stub.run.progress import make_display
 from host_stub.run.signals import Interrupts, Receiver
 from host_stub.run.taking_in import TakingIn
 from host_stub.scenes.asked import from_its_part
+from host_stub.scenes.file import SceneFile
 from host_stub.stage.asking import Asked, RunOptions, check_options, for_drafts, new_run_id
 from host_stub.stage.directing import decided
 from host_stub.stage.exit_codes import stage_error
@@ -201,7 +202,7 @@ class _Run:
         self._merged = merged
         self._output = output
         self._redactor = redactor
-        self._prepared: Prepared | None = None
+        self._preparation: Preparation | None = None
         self._standings = Standings(asking.asked.whole)
         self._taking_in: TakingIn | None = None
         self._display = make_display(
@@ -314,28 +315,26 @@ class _Run:
             if options.confirm is not None:
                 await hold_to(options.confirm, plugin, stage, options, self._merged)
             self._taking_in = self._taker_of(stage)
-            prepared = await self._prepare(stage, context.log)
+            scenes = await self._prepare(stage, context.log)
             self._ending.opened = True
-            if not len(prepared.scenes):
+            if not len(scenes):
                 self._ending.summary = StageSummary()
                 return
-            request = self._asking.request(from_its_part(prepared.scenes, options.shard))
+            request = self._asking.request(from_its_part(scenes, options.shard))
             self._ending.summary = await stage.run(request, context)
 
-    async def _prepare(self, stage: ImageStage, log: FilteringBoundLogger) -> Prepared:
+    async def _prepare(self, stage: ImageStage, log: FilteringBoundLogger) -> SceneFile:
         """Bring the story up to date, and say before the first request what would be redone."""
         preparation = Preparation(
-            self._asking,
-            said=self._said,
-            standings=self._standings,
-            merged=self._merged,
+            self._asking, said=self._said, standings=self._standings, merged=self._merged
         )
-        self._prepared = prepared = await preparation.prepare(stage)
-        for line in prepared.lines(self._options, self._plugin.name):
+        scenes = await preparation.prepare(stage)
+        self._preparation = preparation
+        for line in preparation.lines():
             log.warning("stage.warned", message=line)
-        for scene_id in prepared.left_out:
+        for scene_id in preparation.left_out:
             self._outcomes.leave_out(scene_id)
-        return prepared
+        return scenes
 
     def _taker_of(self, stage: ImageStage) -> TakingIn:
         self._standings.tells_bases = self._options.is_draft or hasattr(stage, "survey")
@@ -372,7 +371,7 @@ class _Run:
             redactor=self._redactor,
             output=self._output,
             standings=self._standings,
-            decided=None if self._prepared is None else self._prepared.applied,
+            decided=None if self._preparation is None else self._preparation.applied,
         )
 
     def _take_event(self, event: Event) -> None:

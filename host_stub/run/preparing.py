@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os.path
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,7 +22,7 @@ from host_stub.decisions.merge import Merged
 from host_stub.run.groups import Groups
 from host_stub.scenes.asked import AskedScenes
 from host_stub.scenes.file import SceneFile
-from host_stub.stage.asking import Asked, RunOptions, guest_line, is_asked_for
+from host_stub.stage.asking import Asked, guest_line, is_asked_for
 from host_stub.stage.directing import direct
 from host_stub.stage.survey import Inquiry
 from host_stub.standing.standing import SceneStanding
@@ -38,56 +38,6 @@ _MOST_NAMED: Final = 20
 _MOST_LOOKS: Final = 5
 """A scene that refers to one that refers to another, and so on: each look follows one more."""
 _SCENE: Final = "scene:"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
-    """What is to be asked for.
-
-    Attributes:
-        scenes: The scenes to ask for.
-        left_out: The ids of those that were asked for and need not be, or are not to be.
-        state: How those that are asked for stand, and what redoing the stale ones costs.
-        applied: What the decisions came to, if there were any.
-        lost: How many takes have a picture that cannot be had here.
-        edited: How many files in ``images`` were none of ours, and are takes by now.
-        kept: Where files are that lay there and are no pictures.
-        set_aside: Where files are that lay in the places of takes and are others.
-        is_begun: The story had takes before this run.
-    """
-
-    scenes: SceneFile
-    left_out: tuple[str, ...] = ()
-    state: StoryState = field(default_factory=StoryState)
-    applied: Applied | None = None
-    lost: int = 0
-    edited: int = 0
-    kept: tuple[Path, ...] = ()
-    set_aside: tuple[Path, ...] = ()
-    is_begun: bool = False
-
-    def lines(self, options: RunOptions, plugin: str) -> Iterator[str]:
-        """Say what a person should know before the first request."""
-        if options.is_guest and self.is_begun:
-            yield guest_line(plugin)
-        yield from _named(self.kept, "is no picture, and lay where one belongs: it is kept there")
-        yield from _named(
-            self.set_aside, "lay in the place of a take, and is another file: it is kept there"
-        )
-        if self.edited:
-            count = counted(self.edited, "picture")
-            images = options.out_dir / "images"
-            yield f"{count} in {images} edited by hand: kept as takes, and shown"
-        if self.lost:
-            count = counted(self.lost, "take")
-            yield f"{count} cannot be put back: the picture cannot be had here"
-        if self.applied is not None:
-            yield from (line.strip() for line in self.applied.as_lines())
-            pictures = counted(self.state.make.pictures, "picture")
-            yield f"with what is decided this run makes {pictures}; {self.state.make}"
-        yield from self.state.warnings()
-        if (anew := self.state.anew_in_words()) is not None:
-            yield f"{counted(self.state.redo.pictures, 'picture')} would be made anew: {anew}"
 
 
 def _named(paths: Sequence[Path], what: str) -> Iterator[str]:
@@ -107,6 +57,10 @@ class Preparation:
         said: The prompts that decisions gave to scenes; further ones are added.
         standings: Is told how every scene stands.
         merged: Decisions to obey, if there are any.
+
+    Attributes:
+        applied: What the decisions came to, if there were any.
+        left_out: The ids of scenes that were asked for and need not be, or are not to be.
     """
 
     def __init__(
@@ -128,11 +82,16 @@ class Preparation:
         self._kept = bytearray(len(self._whole))
         self._moved: set[str] = set()
         self._referred: set[str] = set()
-        self._left_out: list[str] = []
+        self.left_out: list[str] = []
         self._state = StoryState()
+        self.applied: Applied | None = None
+        self._is_begun = False
+        self._lost = self._edited = 0  # takes that cannot be had; pictures edited by hand
+        self._kept_aside: Sequence[Path] = ()
+        self._set_aside: Sequence[Path] = ()
 
-    async def prepare(self, stage: ImageStage) -> Prepared:
-        """Bring the story up to date, and return what is to be asked for.
+    async def prepare(self, stage: ImageStage) -> SceneFile:
+        """Bring the story up to date, and return the scenes to ask for.
 
         Raises:
             StoryError: What is kept of the story cannot be read or written.
@@ -140,31 +99,47 @@ class Preparation:
             ContractViolation: What the plugin told is no survey.
         """
         story, in_thread = self._story, anyio.to_thread.run_sync
-        before, is_begun = self._kept_files(), any(story.book.scenes())
-        edited = await in_thread(story.keep_edited)
-        kept = sorted(self._kept_files() - before)
-        applied = None
+        before, self._is_begun = self._kept_files(), any(story.book.scenes())
+        self._edited = len(await in_thread(story.keep_edited))
+        self._kept_aside = sorted(self._kept_files() - before)
         if not self._options.is_draft:
             await self._look(stage)
             if self._merged is not None:
-                applied = await direct(self._merged, self._asking, stage)
+                self.applied = await direct(self._merged, self._asking, stage)
                 await self._look(stage)
         if story.is_new and not (self._options.is_draft or self._options.is_guest):
             await in_thread(story.rebuild, self._ids())
         put_back = await in_thread(story.put_back, self._is_there, self._fetch_of(stage))
+        self._lost, self._set_aside = len(put_back.lost), put_back.set_aside
         await in_thread(story.leave, self._is_there)
         expect_names((sheet, "sheet") for sheet in self._standings.sheets)
-        return Prepared(
-            scenes=self._narrowed(),
-            left_out=tuple(self._left_out),
-            state=self._state,
-            applied=applied,
-            lost=len(put_back.lost),
-            edited=len(edited),
-            kept=tuple(kept),
-            set_aside=put_back.set_aside,
-            is_begun=is_begun,
+        return AskedScenes(self._whole, kept=self._kept) if self.left_out else self._scenes
+
+    def lines(self) -> Iterator[str]:
+        """Say what a person should know before the first request, once it is prepared."""
+        options = self._options
+        if options.is_guest and self._is_begun:
+            yield guest_line(self._asking.plugin.name)
+        yield from _named(
+            self._kept_aside, "is no picture, and lay where one belongs: it is kept there"
         )
+        yield from _named(
+            self._set_aside, "lay in the place of a take, and is another file: it is kept there"
+        )
+        if self._edited:
+            count = counted(self._edited, "picture")
+            images = options.out_dir / "images"
+            yield f"{count} in {images} edited by hand: kept as takes, and shown"
+        if self._lost:
+            count = counted(self._lost, "take")
+            yield f"{count} cannot be put back: the picture cannot be had here"
+        if self.applied is not None:
+            yield from (line.strip() for line in self.applied.as_lines())
+            pictures = counted(self._state.make.pictures, "picture")
+            yield f"with what is decided this run makes {pictures}; {self._state.make}"
+        yield from self._state.warnings()
+        if (anew := self._state.anew_in_words()) is not None:
+            yield f"{counted(self._state.redo.pictures, 'picture')} would be made anew: {anew}"
 
     async def _look(self, stage: ImageStage) -> None:
         """Look at the story, and write down what the plugin knows and the book does not.
@@ -176,7 +151,7 @@ class Preparation:
         self._said.clear()
         self._said.update(self._story.book.said_prompts())
         for _ in range(_MOST_LOOKS):
-            self._kept, self._left_out = bytearray(len(self._whole)), []
+            self._kept, self.left_out = bytearray(len(self._whole)), []
             self._state, self._moved, self._referred = StoryState(), set(), set()
             await self._look_once(stage)
             if not self._moved & self._referred:
@@ -225,12 +200,7 @@ class Preparation:
             self._kept[standing.position] = 1
             self._state.add(standing)
         else:
-            self._left_out.append(standing.scene_id)
-
-    def _narrowed(self) -> SceneFile:
-        if not self._left_out:
-            return self._scenes
-        return AskedScenes(self._whole, kept=self._kept)
+            self.left_out.append(standing.scene_id)
 
     def _kept_files(self) -> set[Path]:
         folder = self._options.out_dir / IMAGES / KEPT
