@@ -80,7 +80,7 @@ def _rows(told: Sequence[Mapping[str, object]]) -> str:
 
 def _name_of(scenes_path: Path) -> str:
     """Return a story's name: its file's, or its folder's where the file has the name of all."""
-    from host_stub.stage.remembered_scenes import USUAL
+    from host_stub.story.finding import USUAL
 
     usual = scenes_path.name == USUAL
     return (scenes_path.resolve().parent.name if usual else "") or scenes_path.stem

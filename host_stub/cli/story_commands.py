@@ -38,8 +38,7 @@ if TYPE_CHECKING:
     from host_stub.contract import Lane
     from host_stub.stage.look import Look
     from host_stub.standing.standing import SceneStanding
-    from host_stub.standing.status import Status
-    from host_stub.standing.story_state import Price
+    from host_stub.standing.story_state import Price, Status
     from host_stub.story.keeper import Story
     from host_stub.story.takes import Take
 
@@ -84,7 +83,7 @@ class Chair:
 def status(options: Namespace, console: Console) -> int:
     """Tell how the scenes of a story stand, why, and what making them anew costs."""
     from host_stub.run.picture_paths import from_here
-    from host_stub.standing.status import Status
+    from host_stub.standing.story_state import Status
 
     with sitting(options, console, write=False) as chair:
         found = Status(path_of=chair.path_of, is_full=console.json_only)
@@ -111,8 +110,8 @@ def status(options: Namespace, console: Console) -> int:
 
 def _by_batch(chair: Chair, found: Status) -> Status | None:
     """Look once more by the batch lane, if what is on the way was bought so: at its prices."""
-    from host_stub.stage.remembered_scenes import is_on_the_way_by_batch
-    from host_stub.standing.status import Status
+    from host_stub.standing.story_state import Status
+    from host_stub.story.finding import is_on_the_way_by_batch
 
     state = found.state
     is_pending = state.states["pending"] or state.sheets["pending"]
@@ -349,7 +348,7 @@ def sitting(options: Namespace, console: Console, *, write: bool) -> Generator[C
     """
     from host_stub.stage.asking import RunOptions
     from host_stub.stage.look import Look
-    from host_stub.stage.remembered_scenes import remember_scenes, remembered_scenes
+    from host_stub.story.finding import remember_scenes, remembered_scenes
     from host_stub.story.keeper import Story
 
     config, chosen = select(options, console, is_looking=True)

@@ -18,11 +18,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, cast
 
-from host_stub.decisions.decision import Decision, Origin
+from host_stub.decisions.merge import Decision, Origin
 from host_stub.errors import DecisionsError, Problem, closest
 from host_stub.scenes.fields import MAX_ID_BYTES
-from host_stub.scenes.strict_json import JsonFault, parse
-from host_stub.scenes.values import is_half_a_pair, kind
+from host_stub.scenes.strict_json import JsonFault, is_half_a_pair, kind, parse
 from host_stub.text.escape import escaped
 
 FIELDS: Final = ("scene", "seen", "show", "reject", "takes", "prompt", "note", "at")

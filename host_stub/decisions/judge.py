@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from host_stub.contract import MOST_TAKES, Role, Scene
-from host_stub.decisions.decision import LONGEST_NAME, Decision
-from host_stub.decisions.merge import Merged, Note
+from host_stub.decisions.merge import LONGEST_NAME, Decision, Merged, Note
 from host_stub.errors import closest
 from host_stub.story.book import SaidPrompt
 from host_stub.story.takes import Take, is_current

@@ -48,15 +48,13 @@ from host_stub.scenes.asked import from_its_part
 from host_stub.scenes.file import SceneFile
 from host_stub.stage.asking import Asked, RunOptions, check_options, for_drafts, new_run_id
 from host_stub.stage.directing import decided
-from host_stub.stage.exit_codes import stage_error
 from host_stub.stage.offered import warnings_of
-from host_stub.stage.preflight import run_on
+from host_stub.stage.preflight import run_on, stage_error
 from host_stub.stage.question import hold_to
-from host_stub.stage.remembered_scenes import remember_lane, remember_scenes
 from host_stub.stage.survey import Inquiry
 from host_stub.standing.standings import Standings
 from host_stub.story.book import SaidPrompt
-from host_stub.story.finding import story_folder
+from host_stub.story.finding import remember_lane, remember_scenes, story_folder
 from host_stub.story.keeper import Story
 from host_stub.text.console import Console
 from host_stub.text.escape import escaped

@@ -19,7 +19,7 @@ import anyio.to_thread
 from host_stub.contract import ImageStage, SceneSurvey
 from host_stub.decisions.apply import Applied
 from host_stub.decisions.merge import Merged
-from host_stub.run.groups import Groups
+from host_stub.run.taking_in import Groups
 from host_stub.scenes.asked import AskedScenes
 from host_stub.scenes.file import SceneFile
 from host_stub.stage.asking import Asked, guest_line, is_asked_for

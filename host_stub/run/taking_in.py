@@ -3,25 +3,92 @@
 A picture is looked at, and is at its place, before its take is written down: digest, media type and
 size are those of its bytes, whatever its plugin says of it. Its take is durable before anything is
 shown. All of it happens beside the event loop, in groups.
+
+A thread of its own does this work that waits for a disk. What has come while one group was written
+down is the next one, so that a disk is waited for as often as it lets us, and the event loop never.
+Items come and go in order, and whoever is quicker than the disk waits for it in the end: memory
+stays flat.
 """
 
 from __future__ import annotations
 
 import itertools
+import queue
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 from host_stub.contract import SceneOutcome
 from host_stub.errors import HostError
-from host_stub.run.groups import MOST_AT_ONCE, Groups
 from host_stub.stage.survey import Inquiry
 from host_stub.story.files import digest_of
 from host_stub.story.pictures import EXTENSIONS, look_at
 from host_stub.story.results import IMAGES
 from host_stub.story.takes import NewTake
 from host_stub.text.escape import escaped
+
+MOST_AT_ONCE: Final = 200
+MOST_QUEUED: Final = 1_000
+
+T = TypeVar("T")
+
+
+class Groups(Generic[T]):
+    """Hands items over in groups.
+
+    Args:
+        write: Called with each group, in a thread of its own. What it raises is noted, and the
+            groups that follow are written all the same.
+
+    Attributes:
+        failures: What it raised.
+    """
+
+    def __init__(self, write: Callable[[Sequence[T]], None]) -> None:
+        self.failures: list[Exception] = []
+        self._written = 0
+        self._write = write
+        self._queue: queue.Queue[tuple[T] | None] = queue.Queue(MOST_QUEUED)
+        self._thread = threading.Thread(target=self._work, name="groups", daemon=True)
+        self._thread.start()
+
+    def put(self, item: T) -> None:
+        """Take one item; it is written soon."""
+        self._queue.put((item,))
+
+    def close(self, patience_s: float | None = None) -> bool:
+        """Write all that has come; nothing may come later.
+
+        Args:
+            patience_s: How long one group may take.
+
+        Returns:
+            Whether all is written: a disk may hang.
+        """
+        self._queue.put(None)
+        written = -1
+        while self._thread.is_alive() and written != self._written:
+            written = self._written
+            self._thread.join(patience_s)
+        return not self._thread.is_alive()
+
+    def _work(self) -> None:
+        goes_on = True
+        while goes_on:
+            group = [self._queue.get()]
+            while len(group) < MOST_AT_ONCE and not self._queue.empty():
+                group.append(self._queue.get())
+            goes_on = None not in group
+            items = [one[0] for one in group if one is not None]
+            try:
+                if items:
+                    self._write(items)
+            except Exception as error:  # noqa: BLE001 - whoever closes looks at it
+                self.failures.append(error)
+            self._written += 1
+
 
 NO_PICTURE: Final = "application/octet-stream"
 _KINDS: Final = {

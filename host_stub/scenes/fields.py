@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from host_stub.contract import Lane, Scene, SceneReference
 from host_stub.errors import Problem, closest
-from host_stub.scenes.values import is_half_a_pair, kind
+from host_stub.scenes.strict_json import is_half_a_pair, kind
 from host_stub.text.spelling import misspelt
 
 LONGEST_NAME: Final = 100

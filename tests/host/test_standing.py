@@ -34,7 +34,7 @@ from host_stub.standing.standing import (
     survey_stage,
     wanted_takes,
 )
-from host_stub.standing.status import Status
+from host_stub.standing.story_state import Status
 from host_stub.story.book import Noted
 from host_stub.story.known_takes import new_takes_of, together
 from host_stub.story.takes import Take

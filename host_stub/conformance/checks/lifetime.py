@@ -15,7 +15,7 @@ from host_stub.conformance.checks.seen import with_backend
 from host_stub.conformance.lab import Lab
 from host_stub.conformance.recorded import Recorded
 from host_stub.conformance.requirement import tries
-from host_stub.conformance.seen import changed, tree_of
+from host_stub.conformance.surroundings import changed, tree_of
 from host_stub.conformance.verdict import Broken, NotShown
 from host_stub.contract import Capabilities, ImageStage, Provider
 from host_stub.text.format import how_to_install

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from host_stub.conformance.lab import Lab, usd
 from host_stub.conformance.requirement import tries
-from host_stub.conformance.seen import changed, tree_of
+from host_stub.conformance.surroundings import changed, tree_of
 from host_stub.conformance.verdict import Broken, NotShown
 from host_stub.contract import ImageStage, Lane, PlannedLanes, StageError, StagePlan
 

@@ -7,7 +7,7 @@ from host_stub.conformance.checks.seen import codes, with_backend
 from host_stub.conformance.lab import Lab
 from host_stub.conformance.recorded import Recorded
 from host_stub.conformance.requirement import tries
-from host_stub.conformance.seen import digest_of
+from host_stub.conformance.surroundings import digest_of
 from host_stub.conformance.verdict import Broken, NotShown
 
 

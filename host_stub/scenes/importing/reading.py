@@ -24,8 +24,7 @@ from host_stub.scenes.importing.scene_plan import is_scene_plan, read_scene_plan
 from host_stub.scenes.importing.story import MOST_BYTES, NotAStory, Read
 from host_stub.scenes.importing.table import is_table, read_table
 from host_stub.scenes.json_lines import MAX_PROBLEMS
-from host_stub.scenes.strict_json import JsonFault, decoded, parse
-from host_stub.scenes.values import is_half_a_pair
+from host_stub.scenes.strict_json import JsonFault, decoded, is_half_a_pair, parse
 
 KINDS: Final = "Markdown, CSV, a mulmoscript and an OpenMontage scene plan can be read"
 _MARKDOWN: Final = frozenset({".md", ".markdown", ".mdown", ".mkd"})

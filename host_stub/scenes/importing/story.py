@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias, cast
 
 from host_stub.errors import Problem
-from host_stub.scenes.values import kind
+from host_stub.scenes.strict_json import kind
 
 MOST_BYTES: Final = 8 * 1024 * 1024
 """A longer file is refused: no story, and too much to hold at once."""

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from host_stub.contract import Scene
-from host_stub.decisions.decision import Decision, Origin
 from host_stub.decisions.judge import Bench, Judged
-from host_stub.decisions.merge import Merged
+from host_stub.decisions.merge import Decision, Merged, Origin
 from host_stub.standing.standing import SceneStanding
 from host_stub.story.takes import Take
 
