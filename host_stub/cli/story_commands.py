@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from host_stub.contract import Lane
     from host_stub.stage.look import Look
     from host_stub.standing.standing import SceneStanding
-    from host_stub.standing.story_state import Price, Status
+    from host_stub.standing.story_state import Price, Status, StoryState
     from host_stub.story.keeper import Story
     from host_stub.story.takes import Take
 
@@ -82,7 +82,6 @@ class Chair:
 
 def status(options: Namespace, console: Console) -> int:
     """Tell how the scenes of a story stand, why, and what making them anew costs."""
-    from host_stub.run.picture_paths import from_here
     from host_stub.standing.story_state import Status
 
     with sitting(options, console, write=False) as chair:
@@ -97,13 +96,7 @@ def status(options: Namespace, console: Console) -> int:
         if console.json_only:
             console.result(
                 found.as_json(),
-                next_actions=after_status(
-                    options,
-                    from_here(chair.scenes_path),
-                    found.state,
-                    settles_with=chair.settles_with,
-                    plans=chair.plans,
-                ),
+                next_actions=_after(options, chair, found.state),
             )
     return 0
 
@@ -170,14 +163,14 @@ def show(options: Namespace, console: Console) -> int:
         )
     config = load_config(options.config, options.overrides).choosing(out_dir=options.out)
     with Story.opened(config.project_dir, config.out_dir, write=True) as story:
-        before = _shown(story, scene_id)
+        before = story.book.shown_take(scene_id)
         if options.undo:
             if not story.undo(scene_id):
                 raise UsageError(
                     f"nobody has chosen a take of scene {scene_id[:_LONGEST]!r}",
                     hint="'host-stub show SCENE TAKE' shows another one",
                 )
-            take = _shown(story, scene_id)
+            take = story.book.shown_take(scene_id)
         else:
             take = _show(options, console, story, scene_id)
         warning = None if take is None else _goes_back(options, console, story, take)
@@ -205,7 +198,7 @@ def show(options: Namespace, console: Console) -> int:
                     "take": number,
                     "before": None if before is None else before.number,
                     "shown": None if take is None else take.sha256,
-                    "path": None if take is None else from_here(_place_of(story, take)),
+                    "path": None if take is None else from_here(story.files.place_of(take)),
                     "warning": warning,
                 },
                 next_actions=[
@@ -328,14 +321,7 @@ def sheet(options: Namespace, console: Console) -> int:
             console.say(f"wrote {page['path']}")
         if console.json_only:
             told = {"format": "stage3-contact-sheet/1", "pages": pages, "story": state.as_json()}
-            next_actions = after_status(
-                options,
-                from_here(chair.scenes_path),
-                state,
-                settles_with=chair.settles_with,
-                plans=chair.plans,
-            )
-            console.result(told, next_actions=next_actions)
+            console.result(told, next_actions=_after(options, chair, state))
     return 0
 
 
@@ -476,23 +462,12 @@ def _goes_back(options: Namespace, console: Console, story: Story, take: Take) -
     )
 
 
-def _shown(story: Story, scene_id: str) -> Take | None:
-    number = story.book.shown(scene_id)
-    return None if number is None else story.book.take(scene_id, number)
-
-
-def _place_of(story: Story, take: Take) -> Path:
-    return story.place_for(
-        take.scene_id, role=take.role, sha256=take.sha256, media_type=take.media_type
-    )
-
-
 def _file_of(story: Story, take: Take) -> Path:
     """Return a file with a take's bytes: its place, or what is shown where it lies nowhere else.
 
     So it is with a picture that was edited by hand.
     """
-    place = _place_of(story, take)
+    place = story.files.place_of(take)
     if place.exists():
         return place
     image = story.files.image_of(take)
@@ -526,3 +501,11 @@ def _run_command(options: Namespace, chair: Chair, *more: str) -> tuple[str, ...
     from host_stub.run.picture_paths import from_here
 
     return about_story(options, "run", from_here(chair.scenes_path), more=more)
+
+
+def _after(options: Namespace, chair: Chair, state: StoryState) -> Iterator[NextAction]:
+    """Return what may come after a look at the story."""
+    from host_stub.run.picture_paths import from_here
+
+    scenes, can_settle = from_here(chair.scenes_path), chair.settles_with
+    return after_status(options, scenes, state, settles_with=can_settle, plans=chair.plans)

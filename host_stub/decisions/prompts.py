@@ -11,7 +11,8 @@ import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from host_stub.contract import Scene
-from host_stub.scenes.file import SceneFile, SceneView
+from host_stub.scenes.file import SceneView
+from host_stub.scenes.index import SceneFile
 from host_stub.story.book import SaidPrompt
 
 

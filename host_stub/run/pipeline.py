@@ -45,7 +45,7 @@ from host_stub.run.progress import make_display
 from host_stub.run.signals import Interrupts, Receiver
 from host_stub.run.taking_in import TakingIn
 from host_stub.scenes.asked import from_its_part
-from host_stub.scenes.file import SceneFile
+from host_stub.scenes.index import SceneFile
 from host_stub.stage.asking import Asked, RunOptions, check_options, for_drafts, new_run_id
 from host_stub.stage.directing import decided
 from host_stub.stage.offered import warnings_of

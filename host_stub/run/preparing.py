@@ -21,7 +21,7 @@ from host_stub.decisions.apply import Applied
 from host_stub.decisions.merge import Merged
 from host_stub.run.taking_in import Groups
 from host_stub.scenes.asked import AskedScenes
-from host_stub.scenes.file import SceneFile
+from host_stub.scenes.index import SceneFile
 from host_stub.stage.asking import Asked, guest_line, is_asked_for
 from host_stub.stage.directing import direct
 from host_stub.stage.survey import Inquiry

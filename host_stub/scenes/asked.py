@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from itertools import compress, islice
 
 from host_stub.contract import MOST_TAKES, Scene
-from host_stub.scenes.file import SceneFile, SceneView
-from host_stub.scenes.index import SceneIndex, id_digest
+from host_stub.scenes.file import SceneView
+from host_stub.scenes.index import SceneFile, SceneIndex, id_digest
 
 
 class AskedScenes(SceneView):

@@ -19,7 +19,8 @@ from host_stub.decisions.prompts import DirectedScenes
 from host_stub.errors import PluginError, UsageError
 from host_stub.plugins.selection import SelectedPlugin
 from host_stub.scenes.asked import AskedScenes, Shard
-from host_stub.scenes.file import SceneFile, read_scenes
+from host_stub.scenes.file import read_scenes
+from host_stub.scenes.index import SceneFile
 from host_stub.standing.standing import SceneStanding
 from host_stub.story.book import SaidPrompt
 from host_stub.story.takes import is_current

@@ -18,7 +18,8 @@ from host_stub.decisions.file import read_decisions
 from host_stub.decisions.judge import Bench
 from host_stub.decisions.merge import Merged, merge
 from host_stub.decisions.prompts import in_force, own_digests
-from host_stub.scenes.file import SceneFile, read_scenes
+from host_stub.scenes.file import read_scenes
+from host_stub.scenes.index import SceneFile
 from host_stub.stage.survey import Inquiry
 from host_stub.standing.standing import SceneStanding
 from host_stub.story.book import Book

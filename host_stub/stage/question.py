@@ -27,7 +27,7 @@ from host_stub.decisions.merge import Merged
 from host_stub.errors import ContractViolation, NotConfirmed, PluginError, StoryError
 from host_stub.plugins.selection import SelectedPlugin
 from host_stub.scenes.asked import AskedScenes, from_its_part
-from host_stub.scenes.file import SceneFile
+from host_stub.scenes.index import SceneFile
 from host_stub.stage.asking import RunOptions, is_asked_for
 from host_stub.stage.confirming import Foreseen, Wish
 from host_stub.stage.directing import direct

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from host_stub.contract import ImageRequest, ImageStage, SceneSurvey
 from host_stub.plugins.selection import SelectedPlugin
-from host_stub.scenes.file import SceneFile
+from host_stub.scenes.index import SceneFile
 from host_stub.stage.asking import Asked, RunOptions, new_run_id
 from host_stub.standing.standing import Notes, SceneStanding, survey_stage
 from host_stub.story.book import Book, Noted

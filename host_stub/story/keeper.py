@@ -51,7 +51,7 @@ _GROUP: Final = 200
 """Surveys that are learned, or files that are noted, in one transaction."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class PutBack:
     """What became of the files that were not there.
 
@@ -59,20 +59,12 @@ class PutBack:
         restored: How many takes were put back.
         lost: Those whose bytes nobody has any more.
         set_aside: Where files are that lay in the places of takes and were others.
+        right: Files that are right, to be noted.
     """
-
-    restored: int
-    lost: tuple[Take, ...]
-    set_aside: tuple[Path, ...] = ()
-
-
-@dataclass(slots=True, kw_only=True)
-class _Mended:
-    """What :class:`PutBack` says, in the making, and the files that are right, to be noted."""
 
     restored: int = 0
     lost: list[Take] = field(default_factory=list[Take])
-    aside: list[Path] = field(default_factory=list[Path])
+    set_aside: list[Path] = field(default_factory=list[Path])
     right: list[tuple[str, int, Stamp]] = field(default_factory=list[tuple[str, int, Stamp]])
 
 
@@ -149,8 +141,7 @@ class Story:
             scene_id: The scene, or the sheet.
             plugin: Who is told: a picture that it did not make is told with its file.
         """
-        number = self.book.shown(scene_id)
-        take = None if number is None else self.book.take(scene_id, number)
+        take = self.book.shown_take(scene_id)
         if take is None or take.is_draft:
             return None
         path = None if take.plugin == plugin else self.files.bytes_of(take)
@@ -465,8 +456,7 @@ class Story:
             arriving: Pictures that are about to be taken in.
             is_odd: Something lies there beside what is shown.
         """
-        number = self.book.shown(scene_id)
-        shown = None if number is None else self.book.take(scene_id, number)
+        shown = self.book.shown_take(scene_id)
         if shown is not None and not is_odd and self.files.is_shown(shown):
             return []
         takes = self.book.takes_of(scene_id)
@@ -525,7 +515,7 @@ class Story:
             fetch: Has the plugin give a picture once more.
         """
         there = self.files.image_names()
-        mended = _Mended()
+        mended = PutBack()
         for scene in self.book.glances():
             scene_id, role = scene.scene_id, scene.role
             names, is_in_story = there.get(stem_of(scene_id, role), ()), is_there(scene_id)
@@ -546,17 +536,15 @@ class Story:
                 else:
                     mended.lost.append(left)
         self._note(mended)
-        return PutBack(
-            restored=mended.restored, lost=tuple(mended.lost), set_aside=tuple(mended.aside)
-        )
+        return mended
 
-    def _mend(self, takes: Sequence[Take], fetch: Fetch | None, mended: _Mended) -> set[int]:
+    def _mend(self, takes: Sequence[Take], fetch: Fetch | None, mended: PutBack) -> set[int]:
         """Put a scene's takes back at their places; return those that are gone for good."""
         gone: set[int] = set()
         for take, stamp in self._doubtful(takes):
             aside = None if stamp is None else self.files.set_aside(take)
             if aside is not None:
-                mended.aside.append(aside)
+                mended.set_aside.append(aside)
             elif stamp is not None:
                 mended.right.append((take.scene_id, take.number, stamp))
                 continue
@@ -569,7 +557,7 @@ class Story:
                 gone.add(take.number)
         return gone
 
-    def _note(self, mended: _Mended) -> None:
+    def _note(self, mended: PutBack) -> None:
         if mended.right:
             self.book.note_stamps(mended.right)
             mended.right.clear()

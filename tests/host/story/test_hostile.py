@@ -116,7 +116,7 @@ def test_a_link_in_the_place_of_a_take_is_no_take(story: Story, out: Path, victi
     (out / "images" / "s1.png").unlink()
     back = story.put_back(lambda _: True, lambda _, into: bool(into.write_bytes(picture(1))))
 
-    assert (back.restored, back.lost) == (1, ())
+    assert (back.restored, back.lost) == (1, [])
     assert not place.is_symlink()
     assert shown_in(out) == {"s1.png": picture(1)}
     assert untouched(victim)
