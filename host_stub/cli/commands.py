@@ -28,7 +28,11 @@ if TYPE_CHECKING:
     from host_stub.plugins.selection import PluginSet
     from host_stub.stage.asking import RunOptions
     from host_stub.stage.preflight import Preflight
+# ruff: noqa: PLC0415  - what a command needs is imported when it is called
 
+
+import argparse
+from typing import Final
 
 KEY_NOT_TRIED = "a key is set; '--online' asks the provider, for free, whether it is accepted"
 """What ``check`` cannot see, since it sends nothing."""
@@ -457,3 +461,55 @@ def _inline(table: Mapping[str, object]) -> str:
 def _key(name: str) -> str:
     """Return a key as TOML has it; any but a plain one stands in quotes."""
     return name if _PLAIN_KEY.fullmatch(name) else json.dumps(name, ensure_ascii=False)
+
+
+SKILL_NAME: Final = "stage3"
+"""What the skill is called; the folder that it lies in has to be called the same."""
+
+
+def add_skill(parser: argparse.ArgumentParser) -> None:
+    """Add what ``skill`` takes."""
+    parser.add_argument(
+        "--install",
+        type=Path,
+        metavar="DIR",
+        help=f"write it to DIR/{SKILL_NAME}/SKILL.md, where an agent looks for skills",
+    )
+
+
+def skill(options: Namespace, console: Console) -> int:
+    """Print the instructions, or put them where an agent finds them; overwrites nothing."""
+    text = instructions()
+    installed = None if options.install is None else _install(options.install, text)
+    if console.json_only:
+        path = None if installed is None else str(installed)
+        console.result({"format": "stage3-skill/1", "name": SKILL_NAME, "path": path, "text": text})
+    elif installed is None:
+        console.say(text.rstrip("\n"))
+    else:
+        console.say(f"wrote {installed}")
+    return 0
+
+
+def instructions() -> str:
+    """Return the text of the skill."""
+    from importlib.resources import files
+
+    return files("host_stub").joinpath("skill", "SKILL.md").read_text(encoding="utf-8")
+
+
+def _install(folder: Path, text: str) -> Path:
+    from host_stub.errors import FileAlreadyThere, ResultsNotWritten
+
+    path = folder / SKILL_NAME / "SKILL.md"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+    except FileExistsError as error:
+        if path.is_file() and path.read_text(encoding="utf-8", errors="replace") == text:
+            return path
+        raise FileAlreadyThere(path, hint="remove it, and install it anew") from error
+    except OSError as error:
+        raise ResultsNotWritten(path, error) from error
+    return path

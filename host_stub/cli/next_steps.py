@@ -212,7 +212,7 @@ def _as_operands(*names: str) -> tuple[str, ...]:
 
 def after_plan(options: Namespace, words: Sequence[str], plan: RunPlan) -> Iterator[NextAction]:
     """Return what may come after a plan: to buy what it says, above all."""
-    from host_stub.stage.lane_plans import goes_by_none
+    from host_stub.stage.scene_plans import goes_by_none
 
     stage = plan.stage
     if plan.whole_usd is not None:

@@ -28,7 +28,7 @@ from host_stub.events.journal import json_line
 from host_stub.run.picture_paths import PicturePaths
 from host_stub.run.taking_in import Lie
 from host_stub.scenes.index import SceneFile
-from host_stub.story.outcome_rows import publishable, row_of
+from host_stub.story.known_takes import publishable, row_of
 from host_stub.text.redaction import Redactor
 
 _NOWHERE = (1 << 64) - 1

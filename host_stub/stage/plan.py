@@ -23,11 +23,19 @@ from host_stub.stage.asking import (
     guest_line,
 )
 from host_stub.stage.directing import decided
-from host_stub.stage.lane_plans import between, lane_lines, lanes_as_json, time_in_words
 from host_stub.stage.offered import each_once
 from host_stub.stage.preflight import ask
 from host_stub.stage.question import PlannedDecisions, answered
-from host_stub.stage.scene_plans import route_lines, routes_as_json, scene_lines, scenes_as_json
+from host_stub.stage.scene_plans import (
+    between,
+    lane_lines,
+    lanes_as_json,
+    route_lines,
+    routes_as_json,
+    scene_lines,
+    scenes_as_json,
+    time_in_words,
+)
 from host_stub.stage.survey import Inquiry
 from host_stub.standing.story_state import StaleScene, StoryState
 from host_stub.story.keeper import Story

@@ -17,16 +17,17 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from host_stub.errors import Problem
-from host_stub.scenes.importing.named_fields import field_named, value_of
 from host_stub.scenes.importing.story import (
     Entry,
     Names,
     NotAStory,
     Origin,
     Read,
+    field_named,
     listed,
     numbered,
     refuse_too_many,
+    value_of,
 )
 from host_stub.text.file_names import readable
 
