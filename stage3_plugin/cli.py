@@ -291,9 +291,8 @@ class _Chosen:
         """
         from host_stub.errors import HostError
         from host_stub.run.picture_paths import from_here
-        from host_stub.stage.remembered_scenes import remembered_scenes
         from host_stub.story.book import Book
-        from host_stub.story.finding import story_folder
+        from host_stub.story.finding import remembered_scenes, story_folder
 
         folders = self.loaded.project_dir, self.loaded.out_dir
         try:

@@ -14,9 +14,9 @@ from typing import Any, get_args
 import pytest
 
 from host_stub.cli import main
-from host_stub.cli.skill_command import NAME, instructions
+from host_stub.cli.commands import SKILL_NAME, instructions
 from host_stub.contract import FailureCode
-from host_stub.stage import exit_codes
+from host_stub.stage import preflight
 from stage3_plugin.cli import main as stage3
 from tests.doors import bills
 from tests.fakes.behaviours import ResetAfterRead
@@ -73,7 +73,7 @@ def test_it_is_short_and_has_a_head() -> None:
     head = re.match(r"---\nname: ([a-z0-9-]+)\ndescription: ([^\n]+)\n---\n", text)
 
     assert head is not None
-    assert head[1] == NAME
+    assert head[1] == SKILL_NAME
     assert len(head[2]) <= 1024
     assert len(text.splitlines()) < 200
     assert not re.search(r"sk-|Bearer", text)
@@ -83,7 +83,7 @@ def test_every_exit_code_is_in_it() -> None:
     """And no other."""
     rows = re.findall(r"^\| ([0-9, ]+) \|", instructions(), re.MULTILINE)
     said = {int(code) for row in rows for code in row.split(",")}
-    theirs = {value for name, value in vars(exit_codes).items() if name.startswith("EXIT_")}
+    theirs = {value for name, value in vars(preflight).items() if name.startswith("EXIT_")}
 
     assert said >= {0, 1, 2, 3, 4, 5, 129, 130, 143}
     assert said >= theirs

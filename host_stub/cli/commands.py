@@ -25,10 +25,14 @@ from host_stub.text.console import Console
 
 if TYPE_CHECKING:
     from host_stub.config.file import HostConfig
-    from host_stub.plugins.selection import PluginSet, SelectedPlugin
+    from host_stub.plugins.selection import PluginSet
     from host_stub.stage.asking import RunOptions
     from host_stub.stage.preflight import Preflight
+# ruff: noqa: PLC0415  - what a command needs is imported when it is called
 
+
+import argparse
+from typing import Final
 
 KEY_NOT_TRIED = "a key is set; '--online' asks the provider, for free, whether it is accepted"
 """What ``check`` cannot see, since it sends nothing."""
@@ -78,8 +82,8 @@ def _is_by_batch(asked: RunOptions, chosen: PluginSet) -> bool:
 def plan(options: Namespace, console: Console) -> int:
     """Report what a run would make and cost; nothing is sent, spent or written."""
     config, chosen = select(options, console, is_looking=True)
-    from host_stub.stage.exit_codes import EXIT_FAILURES
     from host_stub.stage.plan import plan_pipeline
+    from host_stub.stage.preflight import EXIT_FAILURES
 
     with _scene_file(options.scenes) as path:
         planned = plan_pipeline(chosen.image, _asked(options, path, config, chosen, console))
@@ -96,7 +100,7 @@ def plan(options: Namespace, console: Console) -> int:
 
 def _say_first_lines(options: Namespace, config: HostConfig, console: Console) -> None:
     """Show who has no config how a model makes the pictures."""
-    from host_stub.config.first_lines import first_lines, is_without_choice
+    from host_stub.config.template import first_lines, is_without_choice
 
     if not options.draft and is_without_choice(config):
         given = [name for name, value in os.environ.items() if value]
@@ -130,8 +134,12 @@ def _init_from(options: Namespace, console: Console) -> int:
     """Make the scene file of a story that was written elsewhere."""
     from host_stub.cli.next_steps import after_story
     from host_stub.config.template import SCENES_NAME, write_story
-    from host_stub.scenes.importing.reading import read_story
-    from host_stub.scenes.importing.writing import cast_tables, references_from, scene_file
+    from host_stub.scenes.importing.reading import (
+        cast_tables,
+        read_story,
+        references_from,
+        scene_file,
+    )
     from host_stub.text.format import counted
 
     folder: Path = options.folder
@@ -209,40 +217,25 @@ def plugins(options: Namespace, console: Console) -> int:
 def check(options: Namespace, console: Console) -> int:
     """Load the selected plugins, show the config with secrets masked, and try the stage's door."""
     config, chosen = select(options, console)
+    from host_stub.cli.next_steps import after_check
+    from host_stub.stage.offered import as_lines, in_a_line
     from host_stub.stage.preflight import run_preflight
-    from host_stub.stage.stage_providers import in_a_line
     from host_stub.text.redaction import secrets_of
 
     shown = _shown(config, chosen)
     image = chosen.image
-    if console.json_only:
-        found = run_preflight(image, online=options.online)
-        described = {
-            **shown["plugin"],
-            "capabilities": found.capabilities.model_dump(),
-            "providers": [asdict(provider) for provider in found.providers],
-        }
-        opened = {"plugin": described, "opens": True, "warnings": list(found.warnings)}
-        from host_stub.cli.next_steps import after_check
-
-        told = {"format": "stage3-check/1"} | shown | opened | _online(options, found)
-        code = _ended(found, console)
-        scenes = config.project_dir / "scenes.json"
-        console.result(told, next_actions=after_check(options.words, scenes, is_good=code == 0))
-        return code
+    contract = ".".join(map(str, image.description.contract))
     console.say(f"# {config.path or 'no config file; these are the defaults'}")
-    console.say(f"# image plugin {image.name}: {image.source}, contract {_contract(image)}")
+    console.say(f"# image plugin {image.name}: {image.source}, contract {contract}")
     console.say(_as_toml("run", shown["run"], unset={"max_in_flight": "no ceiling"}))
     console.say(_as_toml("pipeline", shown["pipeline"]))
     console.say(_as_toml(f"plugin.{image.name}", shown["settings"]))
     found = run_preflight(image, online=options.online)
     if found.providers:
         console.say(f"# providers: {in_a_line(found.providers, own=image.source)}")
-    for warning in found.warnings:
+    for warning in () if console.json_only else found.warnings:
         console.warn(f"warning: {warning}")
     if options.online:
-        from host_stub.stage.online_checks import as_lines
-
         console.say("\n" + "\n".join(f"# {line}" for line in as_lines(found.online)))
     elif image.secrets or any(secrets_of(image.settings)):
         console.say(f"\n# {KEY_NOT_TRIED}")
@@ -250,6 +243,16 @@ def check(options: Namespace, console: Console) -> int:
     if code == 0:
         sent = "no picture was asked for" if options.online else "nothing was sent"
         console.say(f"\n# ok: the stage opens; {sent}")
+    if console.json_only:
+        described = {
+            **shown["plugin"],
+            "capabilities": found.capabilities.model_dump(),
+            "providers": [asdict(provider) for provider in found.providers],
+        }
+        opened = {"plugin": described, "opens": True, "warnings": list(found.warnings)}
+        told = {"format": "stage3-check/1"} | shown | opened | _online(options, found)
+        scenes = config.project_dir / "scenes.json"
+        console.result(told, next_actions=after_check(options.words, scenes, is_good=code == 0))
     return code
 
 
@@ -263,7 +266,7 @@ def _online(options: Namespace, found: Preflight) -> dict[str, object]:
 
 def _ended(found: Preflight, console: Console) -> int:
     """Say what keeps pictures from being made, and return the exit code."""
-    from host_stub.stage.online_checks import is_error, subject_of
+    from host_stub.stage.offered import is_error, subject_of
 
     online = found.online or ()
     for check in online:
@@ -368,7 +371,7 @@ def _asked(
     options: Namespace, scenes: Path, config: HostConfig, chosen: PluginSet, console: Console
 ) -> RunOptions:
     """Put together what a run, or the plan of one, is asked to do."""
-    from host_stub.scenes.shard import Shard
+    from host_stub.scenes.asked import Shard
     from host_stub.stage.asking import RunOptions
 
     return RunOptions(
@@ -416,10 +419,6 @@ def _shown(config: HostConfig, chosen: PluginSet) -> dict[str, Mapping[str, obje
     }
 
 
-def _contract(image: SelectedPlugin) -> str:
-    return ".".join(map(str, image.description.contract))
-
-
 def _as_toml(
     title: str, table: Mapping[str, object], unset: Mapping[str, str] | None = None
 ) -> str:
@@ -462,3 +461,55 @@ def _inline(table: Mapping[str, object]) -> str:
 def _key(name: str) -> str:
     """Return a key as TOML has it; any but a plain one stands in quotes."""
     return name if _PLAIN_KEY.fullmatch(name) else json.dumps(name, ensure_ascii=False)
+
+
+SKILL_NAME: Final = "stage3"
+"""What the skill is called; the folder that it lies in has to be called the same."""
+
+
+def add_skill(parser: argparse.ArgumentParser) -> None:
+    """Add what ``skill`` takes."""
+    parser.add_argument(
+        "--install",
+        type=Path,
+        metavar="DIR",
+        help=f"write it to DIR/{SKILL_NAME}/SKILL.md, where an agent looks for skills",
+    )
+
+
+def skill(options: Namespace, console: Console) -> int:
+    """Print the instructions, or put them where an agent finds them; overwrites nothing."""
+    text = instructions()
+    installed = None if options.install is None else _install(options.install, text)
+    if console.json_only:
+        path = None if installed is None else str(installed)
+        console.result({"format": "stage3-skill/1", "name": SKILL_NAME, "path": path, "text": text})
+    elif installed is None:
+        console.say(text.rstrip("\n"))
+    else:
+        console.say(f"wrote {installed}")
+    return 0
+
+
+def instructions() -> str:
+    """Return the text of the skill."""
+    from importlib.resources import files
+
+    return files("host_stub").joinpath("skill", "SKILL.md").read_text(encoding="utf-8")
+
+
+def _install(folder: Path, text: str) -> Path:
+    from host_stub.errors import FileAlreadyThere, ResultsNotWritten
+
+    path = folder / SKILL_NAME / "SKILL.md"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+    except FileExistsError as error:
+        if path.is_file() and path.read_text(encoding="utf-8", errors="replace") == text:
+            return path
+        raise FileAlreadyThere(path, hint="remove it, and install it anew") from error
+    except OSError as error:
+        raise ResultsNotWritten(path, error) from error
+    return path

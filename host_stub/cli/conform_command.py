@@ -20,9 +20,8 @@ if TYPE_CHECKING:
 def conform(options: Namespace, console: Console) -> int:
     """Try a plugin against each requirement, and say what was seen."""
     from host_stub.cli.next_steps import after_conform
-    from host_stub.conformance.known import read_known
-    from host_stub.conformance.report import as_json, as_junit, as_lines, tally
-    from host_stub.conformance.runner import Asked, conform
+    from host_stub.conformance.runner import Asked, conform, read_known
+    from host_stub.conformance.verdict import as_json, as_junit, as_lines, tally
 
     asked = Asked(
         name=options.name,

@@ -212,7 +212,7 @@ def _as_operands(*names: str) -> tuple[str, ...]:
 
 def after_plan(options: Namespace, words: Sequence[str], plan: RunPlan) -> Iterator[NextAction]:
     """Return what may come after a plan: to buy what it says, above all."""
-    from host_stub.stage.lane_plans import goes_by_none
+    from host_stub.stage.scene_plans import goes_by_none
 
     stage = plan.stage
     if plan.whole_usd is not None:
@@ -268,7 +268,7 @@ def after_run(
         resumes: The plugin keeps a ledger of what was bought.
         has_lost_batch: What is unknown may be of a batch, which is found or disproved by asking.
     """
-    from host_stub.stage.exit_codes import EXIT_PENDING, EXIT_UNKNOWN
+    from host_stub.stage.preflight import EXIT_PENDING, EXIT_UNKNOWN
 
     told, rest = report.manifest, report.rest
     retry: NextAction | None = None

@@ -17,7 +17,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final, NoReturn
 
-from host_stub.cli import commands, conform_command, review_command, skill_command, story_commands
+from host_stub.cli import commands, conform_command, review_command, story_commands
 from host_stub.cli.next_steps import PROGRAM, with_next_steps
 from host_stub.cli.plugin_commands import (
     Parser,
@@ -482,9 +482,9 @@ COMMANDS: Final[dict[str, tuple[Command, str, Callable[[argparse.ArgumentParser]
         conform_command.add_arguments,
     ),
     "skill": (
-        skill_command.skill,
+        commands.skill,
         "Print the instructions by which a coding agent works with these commands.",
-        skill_command.add_skill,
+        commands.add_skill,
     ),
     "schema": (commands.schema, "Print the JSON Schema of a plugin's settings.", _add_schema),
     "events": (commands.events, "Count what happened in a journal.", _add_events),

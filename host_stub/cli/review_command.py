@@ -32,9 +32,9 @@ MOST_NAMED: Final = 3
 
 def review(options: Namespace, console: Console) -> int:
     """Write the page on which takes are chosen, and wait until its pictures are there."""
-    from host_stub.review.folder import NAME, write_page
     from host_stub.review.later import begin
     from host_stub.review.runs import is_running
+    from host_stub.review.told import NAME, write_page
     from host_stub.run.picture_paths import from_here
 
     with sitting(options, console, write=False) as chair:
@@ -80,7 +80,7 @@ def _rows(told: Sequence[Mapping[str, object]]) -> str:
 
 def _name_of(scenes_path: Path) -> str:
     """Return a story's name: its file's, or its folder's where the file has the name of all."""
-    from host_stub.stage.remembered_scenes import USUAL
+    from host_stub.story.finding import USUAL
 
     usual = scenes_path.name == USUAL
     return (scenes_path.resolve().parent.name if usual else "") or scenes_path.stem
@@ -103,8 +103,8 @@ def _gathered(options: Namespace, chair: Chair) -> Gathering:
 
 def _made(chair: Chair, found: Gathering, console: Console, *, is_running: bool) -> dict[str, str]:
     """Make the small pictures that are not there, and return why some could not be made."""
-    from host_stub.review.folder import NAME, THUMBS, write_told
     from host_stub.review.thumbs import make_thumbs
+    from host_stub.review.told import NAME, THUMBS, write_told
 
     failed: dict[str, str] = {}
     told_at = time.monotonic()

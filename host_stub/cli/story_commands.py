@@ -31,15 +31,14 @@ from host_stub.cli.next_steps import (
 from host_stub.errors import HostError, NoSuchTake, StoryError, UsageError
 from host_stub.text.console import Console
 from host_stub.text.escape import escaped
-from host_stub.text.format import counted
+from host_stub.text.format import counted, exact
 
 if TYPE_CHECKING:
     from host_stub.commands import NextAction
     from host_stub.contract import Lane
     from host_stub.stage.look import Look
     from host_stub.standing.standing import SceneStanding
-    from host_stub.standing.status import Status
-    from host_stub.standing.story_state import Price
+    from host_stub.standing.story_state import Price, Status, StoryState
     from host_stub.story.keeper import Story
     from host_stub.story.takes import Take
 
@@ -83,8 +82,7 @@ class Chair:
 
 def status(options: Namespace, console: Console) -> int:
     """Tell how the scenes of a story stand, why, and what making them anew costs."""
-    from host_stub.run.picture_paths import from_here
-    from host_stub.standing.status import Status
+    from host_stub.standing.story_state import Status
 
     with sitting(options, console, write=False) as chair:
         found = Status(path_of=chair.path_of, is_full=console.json_only)
@@ -98,21 +96,15 @@ def status(options: Namespace, console: Console) -> int:
         if console.json_only:
             console.result(
                 found.as_json(),
-                next_actions=after_status(
-                    options,
-                    from_here(chair.scenes_path),
-                    found.state,
-                    settles_with=chair.settles_with,
-                    plans=chair.plans,
-                ),
+                next_actions=_after(options, chair, found.state),
             )
     return 0
 
 
 def _by_batch(chair: Chair, found: Status) -> Status | None:
     """Look once more by the batch lane, if what is on the way was bought so: at its prices."""
-    from host_stub.stage.remembered_scenes import is_on_the_way_by_batch
-    from host_stub.standing.status import Status
+    from host_stub.standing.story_state import Status
+    from host_stub.story.finding import is_on_the_way_by_batch
 
     state = found.state
     is_pending = state.states["pending"] or state.sheets["pending"]
@@ -171,14 +163,14 @@ def show(options: Namespace, console: Console) -> int:
         )
     config = load_config(options.config, options.overrides).choosing(out_dir=options.out)
     with Story.opened(config.project_dir, config.out_dir, write=True) as story:
-        before = _shown(story, scene_id)
+        before = story.book.shown_take(scene_id)
         if options.undo:
             if not story.undo(scene_id):
                 raise UsageError(
                     f"nobody has chosen a take of scene {scene_id[:_LONGEST]!r}",
                     hint="'host-stub show SCENE TAKE' shows another one",
                 )
-            take = _shown(story, scene_id)
+            take = story.book.shown_take(scene_id)
         else:
             take = _show(options, console, story, scene_id)
         warning = None if take is None else _goes_back(options, console, story, take)
@@ -206,7 +198,7 @@ def show(options: Namespace, console: Console) -> int:
                     "take": number,
                     "before": None if before is None else before.number,
                     "shown": None if take is None else take.sha256,
-                    "path": None if take is None else from_here(_place_of(story, take)),
+                    "path": None if take is None else from_here(story.files.place_of(take)),
                     "warning": warning,
                 },
                 next_actions=[
@@ -219,7 +211,7 @@ def show(options: Namespace, console: Console) -> int:
 
 def reroll(options: Namespace, console: Console) -> int:
     """Want one more take of each scene; a run makes it."""
-    from host_stub.standing.reroll import price_of, reroll_of
+    from host_stub.standing.take_list import price_of, reroll_of
 
     with sitting(options, console, write=True) as chair:
         standings = chair.look.at(options.scene)
@@ -249,7 +241,7 @@ def reroll(options: Namespace, console: Console) -> int:
                     "format": "stage3-reroll/1",
                     "rerolls": [one.as_json() for one in rerolls],
                     "to_make": price.pictures,
-                    "cost_high_usd": None if price.usd is None else f"{price.usd:f}",
+                    "cost_high_usd": exact(price.usd),
                     "next": next_line,
                 },
                 next_actions=_to_make(chair, making, price) if wanted else (),
@@ -329,14 +321,7 @@ def sheet(options: Namespace, console: Console) -> int:
             console.say(f"wrote {page['path']}")
         if console.json_only:
             told = {"format": "stage3-contact-sheet/1", "pages": pages, "story": state.as_json()}
-            next_actions = after_status(
-                options,
-                from_here(chair.scenes_path),
-                state,
-                settles_with=chair.settles_with,
-                plans=chair.plans,
-            )
-            console.result(told, next_actions=next_actions)
+            console.result(told, next_actions=_after(options, chair, state))
     return 0
 
 
@@ -349,7 +334,7 @@ def sitting(options: Namespace, console: Console, *, write: bool) -> Generator[C
     """
     from host_stub.stage.asking import RunOptions
     from host_stub.stage.look import Look
-    from host_stub.stage.remembered_scenes import remember_scenes, remembered_scenes
+    from host_stub.story.finding import remember_scenes, remembered_scenes
     from host_stub.story.keeper import Story
 
     config, chosen = select(options, console, is_looking=True)
@@ -477,23 +462,12 @@ def _goes_back(options: Namespace, console: Console, story: Story, take: Take) -
     )
 
 
-def _shown(story: Story, scene_id: str) -> Take | None:
-    number = story.book.shown(scene_id)
-    return None if number is None else story.book.take(scene_id, number)
-
-
-def _place_of(story: Story, take: Take) -> Path:
-    return story.place_for(
-        take.scene_id, role=take.role, sha256=take.sha256, media_type=take.media_type
-    )
-
-
 def _file_of(story: Story, take: Take) -> Path:
     """Return a file with a take's bytes: its place, or what is shown where it lies nowhere else.
 
     So it is with a picture that was edited by hand.
     """
-    place = _place_of(story, take)
+    place = story.files.place_of(take)
     if place.exists():
         return place
     image = story.files.image_of(take)
@@ -527,3 +501,11 @@ def _run_command(options: Namespace, chair: Chair, *more: str) -> tuple[str, ...
     from host_stub.run.picture_paths import from_here
 
     return about_story(options, "run", from_here(chair.scenes_path), more=more)
+
+
+def _after(options: Namespace, chair: Chair, state: StoryState) -> Iterator[NextAction]:
+    """Return what may come after a look at the story."""
+    from host_stub.run.picture_paths import from_here
+
+    scenes, can_settle = from_here(chair.scenes_path), chair.settles_with
+    return after_status(options, scenes, state, settles_with=can_settle, plans=chair.plans)

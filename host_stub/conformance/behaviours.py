@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, get_args
 
 
 class Hold:
@@ -126,20 +126,5 @@ Behaviour: TypeAlias = (
     | TooLarge
 )
 
-BEHAVIOURS: Final[tuple[type[Behaviour], ...]] = (
-    Ok,
-    RateLimited,
-    Unavailable,
-    Refused,
-    Rejected,
-    Unauthorized,
-    OutOfMoney,
-    Garbage,
-    Empty,
-    NoPicture,
-    Hang,
-    Reset,
-    CutShort,
-    TooLarge,
-)
+BEHAVIOURS: Final[tuple[type[Behaviour], ...]] = get_args(Behaviour)
 """Every behaviour there is."""

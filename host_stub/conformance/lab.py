@@ -7,7 +7,6 @@ broken (:class:`host_stub.conformance.verdict.Broken`).
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import (
     AsyncGenerator,
@@ -24,10 +23,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final, NoReturn, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 import anyio
-import structlog
 from pydantic import BaseModel, ValidationError
 from structlog.typing import EventDict, FilteringBoundLogger
 
@@ -51,8 +49,8 @@ from host_stub.contract import (
     StageSummary,
 )
 from host_stub.errors import HostError, in_one_line
-from host_stub.events.plain_values import plain
 from host_stub.events.schema import PREFIXES, EventRefused, checked
+from host_stub.events.stream import logger_to, stamped
 from host_stub.plugins.loading import LoadedPlugin
 
 Answer = TypeVar("Answer")
@@ -490,17 +488,8 @@ async def _watched(
 def _logger(recorded: Recorded, run_id: str, plugin: str) -> FilteringBoundLogger:
     """Make the logger for the plugin: all it logs is kept, with what is wrong with it."""
 
-    def take(_logger: object, _method: str, fields: EventDict) -> NoReturn:
-        now = datetime.now(UTC).isoformat(timespec="microseconds")
-        event: dict[str, Any] = {
-            "event": str(plain(fields.pop("event", ""))),
-            "level": fields.pop("level", "info"),
-            "timestamp": now,
-            "run_id": run_id,
-            "plugin": plugin,
-        }
-        for name, value in fields.items():
-            event.setdefault(name, plain(value))
+    def take(fields: EventDict) -> None:
+        event = stamped(fields, now=datetime.now(UTC), run_id=run_id, plugin=plugin)
         problems: tuple[str, ...] = ()
         if event["event"].startswith(PREFIXES):
             try:
@@ -508,16 +497,8 @@ def _logger(recorded: Recorded, run_id: str, plugin: str) -> FilteringBoundLogge
             except EventRefused as refused:
                 problems = refused.problems
         recorded.heard.append(Heard(event, time.monotonic(), problems))
-        raise structlog.DropEvent
 
-    log = structlog.wrap_logger(
-        structlog.ReturnLogger(),
-        processors=[structlog.processors.add_log_level, structlog.processors.format_exc_info, take],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.NOTSET),
-        context_class=dict,
-        cache_logger_on_first_use=False,
-    )
-    return cast("FilteringBoundLogger", log.bind())
+    return logger_to(take)
 
 
 def _taker(

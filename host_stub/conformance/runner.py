@@ -1,8 +1,15 @@
 """Tries all requirements of a plugin, a few at a time, each in a process that may be lost.
 
 The plugin is first asked what it is, in a process of its own: from that it follows which of them
-can be shown at all. A plugin that needs a service is never run
-without a case: its settings could lead to a real one.
+can be shown at all. A plugin that needs a service is never run without a case: its settings could
+lead to a real one.
+
+What a plugin does not keep, and why its author lives with it, stands in a file of deviations::
+
+    [known]
+    "result.order-of-nothing" = "the service answers in its own order"
+
+One that is kept after all is reported as a failure, so that the file never says more than is true.
 """
 
 from __future__ import annotations
@@ -11,11 +18,12 @@ import os
 import queue
 import shutil
 import threading
+import tomllib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from host_stub.conformance.cases import installed_case
 from host_stub.conformance.catalogue import KitFault, requirements
@@ -25,6 +33,35 @@ from host_stub.conformance.verdict import Report, Result, Verdict
 from host_stub.contract import CONTRACT
 from host_stub.errors import UsageError, closest, in_one_line
 from host_stub.plugins.loading import pick
+
+_HINT: Final = 'write a table [known] with "REQUIREMENT" = "the reason"'
+_MOST_BYTES: Final = 1 << 20
+
+
+def read_known(path: Path) -> dict[str, str]:
+    """Read which requirements a plugin is known not to keep, each with the reason.
+
+    Raises:
+        UsageError: The file cannot be read, or says something else.
+    """
+    try:
+        with path.open("rb") as file:
+            text = file.read(_MOST_BYTES).decode()
+        document: dict[str, Any] = tomllib.loads(text)
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}", hint=_HINT) from error
+    except ValueError as error:  # tomllib's, and that of a file that is no UTF-8
+        raise UsageError(f"{path} is no TOML: {error}", hint=_HINT) from error
+    except RecursionError as error:
+        raise UsageError(f"{path} is nested too deeply", hint=_HINT) from error
+    known: object = document.get("known", {})
+    if not isinstance(known, dict) or document.keys() - {"known"}:
+        raise UsageError(f"{path} has more than a table [known], or another kind of it", hint=_HINT)
+    for name, why in cast("dict[str, object]", known).items():
+        if not isinstance(why, str) or not why.strip():
+            raise UsageError(f"{path}: known.{name}: expected the reason, in quotes", hint=_HINT)
+    return cast("dict[str, str]", known)
+
 
 _FIRST: Final = "hooks.loads"
 _SPOKEN: Final = ".".join(map(str, CONTRACT))

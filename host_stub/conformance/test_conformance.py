@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from host_stub.conformance.known import read_known
 from host_stub.conformance.requirement import sentences
-from host_stub.conformance.runner import Asked, conform
+from host_stub.conformance.runner import Asked, conform, read_known
 from host_stub.conformance.verdict import Result
 from host_stub.errors import HostError
 

@@ -12,62 +12,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final
 
 from host_stub.decisions.judge import Judged, Order, Standing
 from host_stub.decisions.merge import Note
-from host_stub.story.takes import NewTake, Take, is_current
+from host_stub.story.book import Book
+from host_stub.story.takes import Take, is_current
 from host_stub.text.format import counted
 
 BY_DECISION: Final = "decided"
 """Why a pointer was moved, in the book."""
 _MOST_NAMED: Final = 20
-
-
-class Said(Protocol):
-    """What was noted of a scene."""
-
-    @property
-    def reviewer(self) -> str: ...
-    @property
-    def note(self) -> str: ...
-
-
-class Want(Protocol):
-    """How many takes are wanted of a scene, as long as it has this basis."""
-
-    @property
-    def basis(self) -> str: ...
-    @property
-    def takes(self) -> int: ...
-
-
-class Desk(Protocol):
-    """Where decisions are written down; :class:`host_stub.story.book.Book` is one."""
-
-    def transaction(self) -> AbstractContextManager[Any]: ...
-    def add(self, takes: Sequence[NewTake]) -> Sequence[Take]: ...
-    def take(self, scene_id: str, number: int) -> Take | None: ...
-    def pick(self, scene_id: str) -> int | None: ...
-    def point(
-        self, scene_id: str, number: int | None, *, by: Literal["run", "person"], why: str = ""
-    ) -> None: ...
-    def reject(self, scene_id: str, numbers: Iterable[int], *, rejected: bool = True) -> None: ...
-    def notes_of(self, scene_id: str) -> Sequence[Said]: ...
-    def note(self, scene_id: str, note: str | None, reviewer: str | None = None) -> None: ...
-    def say_prompt(
-        self,
-        scene_id: str,
-        prompt: str | None,
-        *,
-        said_for: str,
-        basis: str | None = None,
-        gave: str | None = None,
-    ) -> None: ...
-    def wanted(self, scene_id: str) -> Sequence[Want]: ...
-    def want(self, scene_id: str, *, basis: str, takes: int) -> None: ...
 
 
 @dataclass(slots=True, kw_only=True)
@@ -121,44 +77,44 @@ _NOUNS: Final[Mapping[str, tuple[str, str]]] = {
 }
 
 
-def apply_orders(judged: Judged, desk: Desk, *, own: Mapping[str, str]) -> Applied:
+def apply_orders(judged: Judged, book: Book, *, own: Mapping[str, str]) -> Applied:
     """Write down what is decided, but for how many takes are wanted.
 
     Args:
         judged: The decisions.
-        desk: Where they are written down.
+        book: Where they are written down.
         own: The digest of the scene file's own prompt, of each scene with a prompt in a decision.
     """
     applied = Applied(decided=len(judged.orders) + len(judged.refused), refused=judged.refused)
-    with desk.transaction():
+    with book.transaction():
         for order in judged.orders:
-            applied.changed.update(_apply(order, desk, own))
+            applied.changed.update(_apply(order, book, own))
     applied.warnings = tuple(_passing(judged.orders))
     applied.moves_bases = bool(applied.changed["shown"] or applied.changed["prompts"])
     return applied
 
 
 def apply_wants(
-    judged: Judged, standings: Iterable[Standing], desk: Desk, *, own: Mapping[str, str]
+    judged: Judged, standings: Iterable[Standing], book: Book, *, own: Mapping[str, str]
 ) -> Applied:
     """Write down how many takes are wanted, for what each scene is made from now.
 
     Args:
         judged: The decisions, as far as they are obeyed; all but the numbers is written down.
         standings: How their scenes stand since.
-        desk: Where they are written down.
+        book: Where they are written down.
         own: As for :func:`apply_orders`.
     """
     bases = {standing.scene_id: standing for standing in standings}
     refused: list[Note] = []
     changed: Counter[str] = Counter()
-    with desk.transaction():
+    with book.transaction():
         for order in judged.orders:
             decision = order.decision
             standing = bases.get(decision.scene_id)
             basis = None if standing is None else standing.basis
             if order.learns and basis is not None:
-                desk.say_prompt(
+                book.say_prompt(
                     decision.scene_id,
                     decision.prompt,
                     said_for=own[decision.scene_id],
@@ -168,7 +124,7 @@ def apply_wants(
             if decision.takes is None:
                 continue
             if basis is not None:
-                changed["wanted"] += _want(decision.scene_id, basis, decision.takes, desk)
+                changed["wanted"] += _want(decision.scene_id, basis, decision.takes, book)
             elif decision.takes > 1:
                 why = (
                     "how many takes of it are wanted can be said once a picture that it refers to "
@@ -178,28 +134,28 @@ def apply_wants(
     return Applied(changed=+changed, refused=tuple(refused))
 
 
-def _apply(order: Order, desk: Desk, own: Mapping[str, str]) -> Counter[str]:
+def _apply(order: Order, book: Book, own: Mapping[str, str]) -> Counter[str]:
     decision = order.decision
     scene_id = decision.scene_id
     done: Counter[str] = Counter()
     for kind, takes in (("rejected", order.reject), ("unrejected", order.keep)):
         if takes:
-            numbers = [_number(take, order, desk) for take in takes]
-            desk.reject(scene_id, numbers, rejected=kind == "rejected")
+            numbers = [_number(take, order, book) for take in takes]
+            book.reject(scene_id, numbers, rejected=kind == "rejected")
             done[kind] += len(numbers)
     if order.show is not None:
-        number = _number(order.show, order, desk)
-        if desk.pick(scene_id) != number:
-            desk.point(scene_id, number, by="person", why=BY_DECISION)
+        number = _number(order.show, order, book)
+        if book.pick(scene_id) != number:
+            book.point(scene_id, number, by="person", why=BY_DECISION)
             done["shown"] += 1
     if order.prompt is not None:
-        desk.say_prompt(scene_id, order.prompt, said_for=own[scene_id], basis=order.without)
+        book.say_prompt(scene_id, order.prompt, said_for=own[scene_id], basis=order.without)
         done["prompts"] += 1
     if decision.note is not None:
         who = decision.origin.reviewer or ""
-        there = {said.reviewer: said.note for said in desk.notes_of(scene_id)}.get(who, "")
+        there = {said.reviewer: said.note for said in book.notes_of(scene_id)}.get(who, "")
         if there != decision.note:
-            desk.note(scene_id, decision.note or None, who or None)
+            book.note(scene_id, decision.note or None, who or None)
             done["notes"] += 1
     return done
 
@@ -219,22 +175,22 @@ def _passing(orders: Iterable[Order]) -> Iterator[Note]:
             yield Note(scene_id=order.decision.scene_id, why=why)
 
 
-def _number(take: Take, order: Order, desk: Desk) -> int:
+def _number(take: Take, order: Order, book: Book) -> int:
     """Return a take's number in the book, which may not have it yet: the plugin told of it."""
-    there = desk.take(take.scene_id, take.number)
+    there = book.take(take.scene_id, take.number)
     if there is not None and there.sha256 == take.sha256:
         return take.number
-    for mine, written in zip(order.takes, desk.add(order.takes), strict=True):
+    for mine, written in zip(order.takes, book.add(order.takes), strict=True):
         if mine is take:
             return written.number
     raise AssertionError("an order names takes of its scene")
 
 
-def _want(scene_id: str, basis: str, takes: int, desk: Desk) -> bool:
-    there = next((want.takes for want in desk.wanted(scene_id) if want.basis == basis), 1)
+def _want(scene_id: str, basis: str, takes: int, book: Book) -> bool:
+    there = next((want.takes for want in book.wanted(scene_id) if want.basis == basis), 1)
     if there == takes:
         return False
-    desk.want(scene_id, basis=basis, takes=takes)
+    book.want(scene_id, basis=basis, takes=takes)
     return True
 
 

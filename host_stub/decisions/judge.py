@@ -8,14 +8,14 @@ is bound to nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 from host_stub.contract import MOST_TAKES, Role, Scene
-from host_stub.decisions.decision import LONGEST_NAME, Decision
-from host_stub.decisions.merge import Merged, Note
+from host_stub.decisions.merge import LONGEST_NAME, Decision, Merged, Note
 from host_stub.errors import closest
+from host_stub.story.book import SaidPrompt
 from host_stub.story.takes import Take, is_current
 from host_stub.text.escape import escaped
 
@@ -51,26 +51,6 @@ class Standing(Protocol):
     def reasons(self) -> Sequence[str]: ...
     @property
     def waits_for(self) -> Sequence[str]: ...
-
-
-class SaidPrompt(Protocol):
-    """A prompt of an earlier decision; :class:`host_stub.story.book.SaidPrompt` is one.
-
-    Attributes:
-        prompt: It.
-        said_for: The digest of the scene file's own prompt at that time.
-        basis: What the scene would have been made from without it.
-        gave: What it is made from with it; ``None`` as long as that is not known.
-    """
-
-    @property
-    def prompt(self) -> str: ...
-    @property
-    def said_for(self) -> str: ...
-    @property
-    def basis(self) -> str | None: ...
-    @property
-    def gave(self) -> str | None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,27 +91,6 @@ class Judged:
 
     orders: tuple[Order, ...] = ()
     refused: tuple[Note, ...] = ()
-
-
-def judge(
-    merged: Merged,
-    standings: Iterable[Standing],
-    *,
-    plugin: str,
-    said: Mapping[str, SaidPrompt] | None = None,
-) -> Judged:
-    """Tell the decisions that can be obeyed from those that cannot.
-
-    Args:
-        merged: One decision for each scene.
-        standings: How all scenes and sheets of the story stand.
-        plugin: The name of the plugin that would make them.
-        said: The prompts of earlier decisions that are in force, by scene.
-    """
-    bench = Bench(merged, plugin=plugin, said=said)
-    for standing in standings:
-        bench.look(standing)
-    return bench.close()
 
 
 class Bench:

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from pathlib import Path
 
 from host_stub.contract import Scene
-from host_stub.decisions.judge import SaidPrompt
-from host_stub.scenes.file import SceneFile
-from host_stub.scenes.index import SceneIndex
+from host_stub.scenes.file import SceneView
+from host_stub.scenes.index import SceneFile
+from host_stub.story.book import SaidPrompt
 
 
 def words_digest(prompt: str) -> str:
@@ -22,7 +21,7 @@ def words_digest(prompt: str) -> str:
     return hashlib.sha256(prompt.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-class DirectedScenes:
+class DirectedScenes(SceneView):
     """A scene file, each scene with the prompt that is in force.
 
     Args:
@@ -31,26 +30,8 @@ class DirectedScenes:
     """
 
     def __init__(self, scenes: SceneFile, said: Mapping[str, SaidPrompt]) -> None:
-        self._scenes = scenes
+        super().__init__(scenes)
         self._said = said
-
-    @property
-    def path(self) -> Path:
-        """Return the file."""
-        return self._scenes.path
-
-    @property
-    def positions(self) -> SceneIndex:
-        """Return where each scene stands in it."""
-        return self._scenes.positions
-
-    @property
-    def takes(self) -> bytearray:
-        """Return how many takes each scene says that it wants."""
-        return self._scenes.takes
-
-    def __len__(self) -> int:
-        return len(self._scenes)
 
     def __iter__(self) -> Iterator[Scene]:
         if not self._said:

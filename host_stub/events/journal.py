@@ -19,7 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Self, cast
 
-from host_stub.events.plain_values import as_json
+from host_stub.text.plain_values import as_json
 
 _RUN_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")
 RUNS = "runs"

@@ -16,7 +16,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, NoReturn, Protocol, cast
@@ -27,15 +26,18 @@ from structlog.typing import EventDict, FilteringBoundLogger
 from host_stub.contract import Event, RunInfo
 from host_stub.errors import in_one_line
 from host_stub.events.journal import EventJournal, json_line
-from host_stub.events.plain_values import plain
 from host_stub.events.schema import PREFIXES, EventRefused, checked
 from host_stub.text.addresses import in_value
+from host_stub.text.plain_values import plain
 from host_stub.text.redaction import Redactor
 
 MOST_REJECTED = 100
-"""Invalid events kept; further ones are only counted."""
+"""Kinds of invalid events that are told of; further ones are only counted."""
 _NAMES = frozenset({"scene_id"})
 """Fields with a user's own name for something: an address in one is that name, and is kept."""
+
+
+_STAMPS = frozenset({"event", "level", "timestamp", "run_id", "plugin"})
 
 
 class Observer(Protocol):
@@ -51,19 +53,6 @@ class Observer(Protocol):
     def secrets(self) -> Iterable[str]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Rejected:
-    """An event that is not as the contract has it.
-
-    Attributes:
-        event: As it was logged, made plain and redacted.
-        problems: Field and what was expected.
-    """
-
-    event: Event
-    problems: tuple[str, ...]
-
-
 class EventStream:
     """Takes the events of one run.
 
@@ -77,8 +66,7 @@ class EventStream:
         listener: The host's own, called before the observers.
 
     Attributes:
-        rejected: Invalid events, up to :data:`MOST_REJECTED`.
-        rejected_count: How many there were in all.
+        rejected_count: How many invalid events there were.
         muted: Names of observers that raised and are not called any more.
     """
 
@@ -93,7 +81,6 @@ class EventStream:
         observers: Sequence[Observer] = (),
         listener: Callable[[Event], None] | None = None,
     ) -> None:
-        self.rejected: list[Rejected] = []
         self.rejected_count = 0
         self.muted: list[str] = []
         self._run_id = run_id
@@ -112,19 +99,8 @@ class EventStream:
         return None if self._journal is None else self._journal.failure
 
     def logger(self) -> FilteringBoundLogger:
-        """Make the logger for the plugin; every level passes."""
-        log = structlog.wrap_logger(
-            structlog.ReturnLogger(),  # structlog's default one wants a stdout, which may be closed
-            processors=[
-                structlog.processors.add_log_level,
-                structlog.processors.format_exc_info,  # without the values of local variables
-                self._take,
-            ],
-            wrapper_class=structlog.make_filtering_bound_logger(logging.NOTSET),
-            context_class=dict,
-            cache_logger_on_first_use=False,
-        )
-        return cast("FilteringBoundLogger", log.bind())
+        """Make the logger for the plugin."""
+        return logger_to(self._take)
 
     def host(self, event: str, *, level: str = "info", **fields: object) -> None:
         """Write an event of the host's own to the journal."""
@@ -138,29 +114,19 @@ class EventStream:
                 if observer.on_run is not None:
                     self._notify(observer, observer.on_run, run)
 
-    def _take(self, _logger: object, _method: str, fields: EventDict) -> NoReturn:
-        """End structlog's chain: the event has arrived where it should."""
+    def _take(self, fields: EventDict) -> None:
         with self._turn:
             record = self._stamped(fields)
             if str(record["event"]).startswith(PREFIXES):
                 self._pass_on(record)
             else:
                 self._write(record)
-        raise structlog.DropEvent
 
     def _stamped(self, fields: EventDict) -> dict[str, Any]:
-        """Make an event plain; the host's stamps win over a plugin's fields."""
-        record: dict[str, Any] = {
-            "event": str(plain(fields.pop("event", ""))),
-            "level": fields.pop("level", "info"),
-            "timestamp": self._now().astimezone(UTC).isoformat(timespec="microseconds"),
-            "run_id": self._run_id,
-            "plugin": self._plugin,
-        }
-        for name, value in fields.items():
-            if name not in record:
-                record[name] = plain(value) if name in _NAMES else in_value(plain(value))
-        return record
+        """Make an event plain, and shorten the addresses in it."""
+        record = stamped(fields, now=self._now(), run_id=self._run_id, plugin=self._plugin)
+        own = record.keys() - _STAMPS - _NAMES
+        return record | {name: in_value(record[name]) for name in record if name in own}
 
     def _pass_on(self, record: dict[str, Any]) -> None:
         """Pass a valid event to journal, listener and observers; reject an invalid one."""
@@ -184,8 +150,6 @@ class EventStream:
 
     def _reject(self, record: dict[str, Any], problems: tuple[str, ...]) -> None:
         self.rejected_count += 1
-        if len(self.rejected) < MOST_REJECTED:
-            self.rejected.append(Rejected(MappingProxyType(record), problems))
         kind = (record["event"], problems)
         if kind not in self._reported and len(self._reported) < MOST_REJECTED:
             self._reported.add(kind)
@@ -227,3 +191,39 @@ def _if_valid(record: dict[str, Any]) -> tuple[dict[str, Any] | None, bytes]:
     except EventRefused:
         return None, b""
     return event, json_line(event)
+
+
+def logger_to(take: Callable[[EventDict], None]) -> FilteringBoundLogger:
+    """Make a logger for a plugin; every level passes, and what is logged goes there alone."""
+
+    def end(_logger: object, _method: str, fields: EventDict) -> NoReturn:
+        take(fields)
+        raise structlog.DropEvent  # structlog's chain ends: it has arrived where it should
+
+    log = structlog.wrap_logger(
+        structlog.ReturnLogger(),  # structlog's default one wants a stdout, which may be closed
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.format_exc_info,  # without the values of local variables
+            end,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.NOTSET),
+        context_class=dict,
+        cache_logger_on_first_use=False,
+    )
+    return cast("FilteringBoundLogger", log.bind())
+
+
+def stamped(fields: EventDict, *, now: datetime, run_id: str, plugin: str) -> dict[str, Any]:
+    """Make what was logged plain; the host's stamps win over a plugin's fields."""
+    record: dict[str, Any] = {
+        "event": str(plain(fields.pop("event", ""))),
+        "level": fields.pop("level", "info"),
+        "timestamp": now.astimezone(UTC).isoformat(timespec="microseconds"),
+        "run_id": run_id,
+        "plugin": plugin,
+    }
+    for name, value in fields.items():
+        if name not in record:
+            record[name] = plain(value)
+    return record

@@ -6,8 +6,8 @@ files. A picture that cannot be read leaves its cell empty, and says so there.
 
 from __future__ import annotations
 
+import io
 import re
-import secrets
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -17,6 +17,7 @@ from typing import Final
 
 from PIL import Image, ImageDraw, ImageFont
 
+from host_stub.events.journal import write_whole
 from host_stub.text.escape import escaped
 
 NAME: Final = "sheet.png"
@@ -84,7 +85,9 @@ def write_pages(out_dir: Path, title: str, cells: Sequence[Cell]) -> Iterator[Pa
     for number, page in enumerate(pages, start=1):
         path = out_dir / (NAME if number == 1 else f"sheet-{number}.png")
         which = f" · page {number} of {len(pages)}" if len(pages) > 1 else ""
-        _write_whole(path, draw_page(f"{title}{which}", page))
+        content = io.BytesIO()
+        draw_page(f"{title}{which}", page).save(content, format="PNG", compress_level=4)
+        write_whole(path, [content.getvalue()])
         written.append(path)
         yield path
     _remove_others(out_dir, written)
@@ -171,15 +174,6 @@ def _font(size_px: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     if size_px not in _FONTS:
         _FONTS[size_px] = ImageFont.load_default(size_px)
     return _FONTS[size_px]
-
-
-def _write_whole(path: Path, page: Image.Image) -> None:
-    aside = path.with_name(f".tmp-{secrets.token_hex(8)}.png")
-    try:
-        page.save(aside, format="PNG", compress_level=4)
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def _remove_others(out_dir: Path, written: Iterable[Path]) -> None:

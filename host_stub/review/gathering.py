@@ -9,9 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, cast
 
-from host_stub.review.folder import NAME, THUMBS
 from host_stub.review.thumbs import made
-from host_stub.review.told import Told, row_of
+from host_stub.review.told import NAME, THUMBS, Told, row_of
 from host_stub.run.manifest import NAME as MANIFEST
 from host_stub.standing.standing import SceneStanding
 from host_stub.story.keeper import Story

@@ -10,11 +10,11 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 
-from host_stub.review.folder import NAME, THUMBS, write_told
 from host_stub.review.thumbs import made, make_thumbs
-from host_stub.review.told import PULSE, Told
+from host_stub.review.told import NAME, PULSE, THUMBS, Told, write_told
 
 
 def begin(out_dir: Path, told: Told, pictures: Mapping[str, Path]) -> None:
@@ -30,13 +30,7 @@ def begin(out_dir: Path, told: Told, pictures: Mapping[str, Path]) -> None:
     """
     work = {
         "out_dir": str(out_dir.absolute()),
-        "told": {
-            "story_id": told.story_id,
-            "name": told.name,
-            "scenes": told.scenes,
-            "is_running": told.is_running,
-            "command": told.command,
-        },
+        "told": {one.name: getattr(told, one.name) for one in fields(told)},
         "pictures": {sha256: str(path.absolute()) for sha256, path in pictures.items()},
     }
     process = subprocess.Popen(

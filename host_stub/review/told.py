@@ -1,8 +1,10 @@
 """What the page is told of a story, as scripts, since a page that is a file can read nothing else.
 
-Pure. Everything in it may have been written by somebody hostile: an id, a prompt, a note, a
+Everything in it may have been written by somebody hostile: an id, a prompt, a note, a
 provider's address. It is JSON in ASCII, in which neither a tag nor a line's end can be spelled, and
 the page puts it nowhere but into text.
+
+It lies in the page's folder, beside the page's own files, which never differ.
 """
 
 from __future__ import annotations
@@ -14,12 +16,16 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from importlib.resources import files
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
+from host_stub.events.journal import write_whole
 from host_stub.standing.standing import SceneStanding
 from host_stub.story.takes import Take, is_current
 from host_stub.text.addresses import without_query
+from host_stub.text.format import exact
 
 FORMAT: Final = "stage3-review/1"
 DATA: Final = "data.js"
@@ -139,8 +145,8 @@ def row_of(
         "made": standing.made,
         "own_takes": 1 if scene is None else scene.takes,
         "to_make": standing.to_make if standing.state not in {"held", "pending"} else 0,
-        "cost_usd": _money(standing.cost_usd),
-        "spent_usd": _sum(_money(take.cost.usd) for take in standing.takes),
+        "cost_usd": exact(standing.cost_usd),
+        "spent_usd": _sum(exact(take.cost.usd) for take in standing.takes),
         "takes": [
             _take(take, standing.basis, path_of(take), has_thumb=has_thumb(take.sha256))
             for take in standing.takes
@@ -162,7 +168,7 @@ def _take(take: Take, basis: str | None, path: str | None, *, has_thumb: bool) -
         "plugin": take.plugin,
         "provider": take.provider,
         "model": take.model,
-        "cost_usd": _money(take.cost.usd),
+        "cost_usd": exact(take.cost.usd),
         "draft": take.is_draft,
         "imported": take.is_import,
         "rejected": take.is_rejected,
@@ -217,10 +223,52 @@ def _words_of(standing: SceneStanding) -> str:
     return ""
 
 
-def _money(usd: Decimal | None) -> str | None:
-    return None if usd is None else f"{usd:f}"
-
-
 def _sum(prices: Iterable[str | None]) -> str:
     """Add up what is known."""
     return f"{sum((Decimal(price) for price in prices if price is not None), Decimal(0)):f}"
+
+
+NAME: Final = "review"
+THUMBS: Final = "thumbs"
+
+
+def write_page(out_dir: Path, told: Told) -> Path:
+    """Write the page and what it is told, and return its first file.
+
+    The page's own files come first, so that one which is open never meets data that it does not
+    understand; ``pulse.js`` comes last, since it says that the others are there.
+
+    Args:
+        out_dir: The folder of the results.
+        told: What there is.
+
+    Raises:
+        OSError: The disk did not take it.
+    """
+    folder = out_dir / NAME
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in own_files().items():
+        _write_if_other(folder / name, content)
+    write_told(out_dir, told)
+    return folder / "index.html"
+
+
+def write_told(out_dir: Path, told: Told) -> None:
+    """Write what the page is told anew; one that is open takes it over.
+
+    Raises:
+        OSError: The disk did not take it.
+    """
+    for name, content in told.scripts().items():
+        _write_if_other(out_dir / NAME / name, content)
+
+
+def own_files() -> dict[str, bytes]:
+    """Return the page's own files by name."""
+    page = files("host_stub.review") / "page"
+    return {file.name: file.read_bytes() for file in page.iterdir() if file.is_file()}
+
+
+def _write_if_other(path: Path, content: bytes) -> None:
+    if not path.is_file() or path.is_symlink() or path.read_bytes() != content:
+        write_whole(path, [content])

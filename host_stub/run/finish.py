@@ -7,51 +7,31 @@ error of the stage, a signal, or a plugin that did not let go and is left behind
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from host_stub.contract import StageSummary
 from host_stub.decisions.apply import Applied
 from host_stub.errors import HostError, ResultsNotWritten, StageFailed
 from host_stub.events.stream import EventStream
-from host_stub.plugins.selection import SelectedPlugin
 from host_stub.run.manifest import NAME, RunFacts, figures, further, write_manifest
 from host_stub.run.outcomes import Outcomes
 from host_stub.run.picture_paths import from_here
 from host_stub.run.story_rows import StoryRows
 from host_stub.run.summary import summary_lines
-from host_stub.stage.exit_codes import exit_code
+from host_stub.stage.preflight import exit_code
+from host_stub.stage.survey import Inquiry
+from host_stub.standing.standings import Standings
 from host_stub.standing.story_state import Price
 from host_stub.text.addresses import in_text
+from host_stub.text.console import Console
 from host_stub.text.format import counted, dollars
 from host_stub.text.redaction import Redactor
 
 FORMAT: Final = "stage3-run/1"
-
-
-class Output(Protocol):
-    """Where a run writes lines for people; :class:`host_stub.text.console.Console` is one."""
-
-    def say(self, text: str) -> None:
-        """Write a line of the result."""
-        ...
-
-    def warn(self, text: str) -> None:
-        """Write a line beside the result."""
-        ...
-
-    def trace(self, error: BaseException) -> None:
-        """Show where an error came from, if that was asked for."""
-        ...
-
-    def result(self, value: Mapping[str, object]) -> None:
-        """Write the one object of a run that is asked for JSON."""
-        ...
 
 
 @dataclass(slots=True, kw_only=True)
@@ -82,7 +62,7 @@ class RunReport:
     """How a run that started has ended.
 
     Attributes:
-        exit_code: What the command exits with; see :mod:`host_stub.stage.exit_codes`.
+        exit_code: What the command exits with; see :mod:`host_stub.stage.preflight`.
         manifest: The manifest without its two lists, with its path under ``manifest_path`` and
             ``errors``, each as ``{"code", "message", "hint"}``. Plain JSON values, no secrets.
         errors: What ended the run or is wrong with it, causes chained; it is in the output already.
@@ -110,30 +90,22 @@ class Finish:
     """Ends one run; its parts belong to the run.
 
     Attributes:
-        pictures: Gives what is shown of the story by then, and lets no other run note anything
-            until its block is left.
+        asking: What the run was asked to do.
+        standings: How its scenes stand by then.
         decided: What became of decisions, if there were any.
-        is_draft: The run drew drafts.
-        rest: What the same command would ask for again, and pay for.
     """
 
-    plugin: SelectedPlugin
-    run_id: str
-    out_dir: Path
-    max_in_flight: int
-    max_cost_usd: Decimal | None = None
-    json_only: bool
+    asking: Inquiry
     outcomes: Outcomes
     events: EventStream
     redactor: Redactor
-    output: Output
-    pictures: Callable[[], AbstractContextManager[StoryRows]]
+    output: Console
+    standings: Standings
     decided: Applied | None = None
-    is_draft: bool = False
-    rest: Price = field(default_factory=Price)
 
     def close(self, ending: Ending) -> RunReport:
         """Account for every scene, write the manifest, and say how it went."""
+        asking, out_dir = self.asking, self.asking.options.out_dir
         self._account(ending)
         facts = self._facts(ending)
         decided = {} if self.decided is None else self.decided.as_json()
@@ -141,21 +113,22 @@ class Finish:
         pictures: StoryRows | None = None
         try:
             # Of two runs that end together, the one that read first would else write last.
-            with self.pictures() as pictures:
+            with asking.story.book.transaction():
+                pictures = StoryRows(asking, self.standings, self.outcomes, redactor=self.redactor)
                 path = from_here(
-                    write_manifest(self.out_dir, self.outcomes, facts, pictures, decided=decided)
+                    write_manifest(out_dir, self.outcomes, facts, pictures, decided=decided)
                 )
         except HostError as error:
             ending.errors.append(error)
             facts = self._facts(ending)
         except OSError as error:
-            ending.errors.append(ResultsNotWritten(self.out_dir / NAME, error))
+            ending.errors.append(ResultsNotWritten(out_dir / NAME, error))
             facts = self._facts(ending)
         self.events.host(
             "host.run_finished", exit_code=facts.exit_code, elapsed_s=round(facts.elapsed_s, 3)
         )
-        if not self.json_only:
-            can = self.plugin.description.capabilities
+        if not asking.options.json_only:
+            can = asking.plugin.description.capabilities
             lines = summary_lines(
                 self.outcomes,
                 facts,
@@ -163,7 +136,7 @@ class Finish:
                 resumes=can.resumes,
                 offline=can.offline,
                 pictures=pictures,
-                is_draft=self.is_draft,
+                is_draft=asking.options.is_draft,
             )
             for line in lines:
                 self.output.say(self.redactor.text(line))
@@ -179,7 +152,7 @@ class Finish:
             exit_code=facts.exit_code,
             manifest=self.redactor.value(manifest),
             errors=tuple(ending.errors),
-            rest=self.rest,
+            rest=self.standings.rest,
             known_usd=self.outcomes.totals.known_usd,
         )
 
@@ -202,17 +175,21 @@ class Finish:
         if summary is not None and summary.stopped is not None and not ending.signals:
             reason = in_text(summary.message or f"no new scenes: {summary.stopped}")
             message = self.redactor.text(reason)
-            ending.errors.append(StageFailed(self.plugin.name, message, source=self.plugin.source))
+            plugin = self.asking.plugin
+            ending.errors.append(StageFailed(plugin.name, message, source=plugin.source))
         ending.errors += outcomes.violations
 
     def _facts(self, ending: Ending) -> RunFacts:
-        capacity = getattr(self.plugin.settings, "capacity", None)
-        at_once = min([self.max_in_flight, *([capacity] if isinstance(capacity, int) else [])])
+        plugin = self.asking.plugin
+        capacity = getattr(plugin.settings, "capacity", None)
+        at_once = min(
+            [self.asking.options.max_in_flight, *([capacity] if isinstance(capacity, int) else [])]
+        )
         stopped = None if ending.summary is None else ending.summary.stopped
         return RunFacts(
-            run_id=self.run_id,
-            plugin=self.plugin.name,
-            source=self.plugin.source,
+            run_id=self.asking.run_id,
+            plugin=plugin.name,
+            source=plugin.source,
             started_at=ending.started_at.astimezone(UTC).isoformat(timespec="milliseconds"),
             elapsed_s=ending.elapsed_s,
             mode="serial" if at_once == 1 else "concurrent",
@@ -235,7 +212,8 @@ class Finish:
             self.output.warn(f"the plugin logged {count} that the contract does not know")
         if self.events.journal_failure is not None:
             self.output.warn(f"the journal is not complete: {self.events.journal_failure}")
-        known_usd, cap_usd = self.outcomes.totals.known_usd, self.max_cost_usd
+        known_usd = self.outcomes.totals.known_usd
+        cap_usd = self.asking.options.max_cost_usd
         if cap_usd is not None and known_usd > cap_usd:
             self.output.warn(
                 f"the run cost {dollars(known_usd)}, more than the {dollars(cap_usd)} it was given"

@@ -14,12 +14,12 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Literal, Protocol
 
 from host_stub.events.journal import keep_earlier, write_whole
 from host_stub.run.outcomes import Outcomes, Totals
+from host_stub.text.format import exact
 
 NAME = "manifest.json"
 
@@ -72,7 +72,7 @@ def figures(totals: Totals, facts: RunFacts) -> dict[str, Any]:
         "avg_seconds_per_image": None if average is None else round(average, 3),
         "mode": facts.mode,
         "speedup": None if speedup is None else round(speedup, 2),
-        "cost_usd": _money(totals.cost_usd),
+        "cost_usd": exact(totals.cost_usd),
     }
 
 
@@ -84,7 +84,7 @@ def further(totals: Totals, facts: RunFacts) -> dict[str, Any]:
         "pending": totals.pending,
         "reused": totals.reused,
         "attempts": totals.attempts,
-        "known_cost_usd": _money(totals.known_usd),
+        "known_cost_usd": exact(totals.known_usd),
         "scenes_with_unknown_cost": totals.unknown_costs,
         "run_id": facts.run_id,
         "plugin": facts.plugin,
@@ -135,24 +135,8 @@ def write_manifest(
 
 def _run_of(manifest: BinaryIO) -> object:
     """Read which run a manifest is of from its end, however long its lists are."""
-    return _RUN_ID_LINE.findall(_tail(manifest))[-1].decode("ascii")
-
-
-def tail_of(path: Path) -> bytes:
-    """Return the end of a manifest, which says whose it is, however long its lists are.
-
-    Raises:
-        OSError: There is none, or it cannot be read.
-    """
-    if not path.is_file():  # a pipe would have us wait for ever
-        return b""
-    with path.open("rb") as manifest:
-        return _tail(manifest)
-
-
-def _tail(manifest: BinaryIO) -> bytes:
     manifest.seek(max(0, manifest.seek(0, os.SEEK_END) - _TAIL_BYTES))
-    return manifest.read()
+    return _RUN_ID_LINE.findall(manifest.read())[-1].decode("ascii")
 
 
 def _pieces(
@@ -186,7 +170,3 @@ def _listed(rows: Iterator[bytes]) -> Iterator[bytes]:
         separator = b",\n    "
     if separator.startswith(b","):
         yield b"\n  "
-
-
-def _money(usd: Decimal | None) -> str | None:
-    return None if usd is None else f"{usd:f}"

@@ -4,6 +4,10 @@ An outcome becomes a row of the manifest at once and goes to a spill file; memor
 there, some bytes per scene however many takes it has. The contract is checked here too: one outcome
 for every take of a scene of the request and for every sheet, and for no other, with pictures that
 exist and lie where they should.
+
+The lines of one place in that file are a chain: each says where the one before it begins, so that
+memory keeps eight bytes a place. It is written without a buffer: one that could not be emptied
+would fail again at the next line, at every seek, and once more when the file is closed.
 """
 
 from __future__ import annotations
@@ -18,24 +22,82 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypeAlias, cast
 
-from host_stub.contract import MOST_TAKES, Cost, Event, Failure, Role, SceneOutcome, SceneStep
+from host_stub.contract import MOST_TAKES, Cost, Event, Failure, Role, SceneOutcome
 from host_stub.errors import ContractViolation, SceneFileError
 from host_stub.events.journal import json_line
-from host_stub.events.plain_values import plain
 from host_stub.run.picture_paths import PicturePaths
-from host_stub.run.spill import Spill
 from host_stub.run.taking_in import Lie
-from host_stub.scenes.file import SceneFile
-from host_stub.text.addresses import in_text, in_value, without_query
+from host_stub.scenes.index import SceneFile
+from host_stub.story.known_takes import publishable, row_of
 from host_stub.text.redaction import Redactor
+
+_NOWHERE = (1 << 64) - 1
+_PLACE_BYTES = 8
+_LENGTH_BYTES = 4
+
+
+class Spill:
+    """Some lines for each position, in whatever order they come.
+
+    Args:
+        file: Empty, open for reading and writing, without a buffer.
+        positions: How many positions there are.
+    """
+
+    def __init__(self, file: BinaryIO, positions: int) -> None:
+        self._file = file
+        self._end = 0
+        self._places = array("Q", [_NOWHERE]) * positions
+        self._remembered: dict[int, list[bytes]] = {}
+
+    def add(self) -> int:
+        """Make room for one more position, and return it."""
+        self._places.append(_NOWHERE)
+        return len(self._places) - 1
+
+    def put(self, position: int, line: bytes) -> None:
+        """Keep a line; a disk that does not take it costs memory, and no line."""
+        before = self._places[position].to_bytes(_PLACE_BYTES, "big")
+        record = before + len(line).to_bytes(_LENGTH_BYTES, "big") + line
+        try:
+            self._file.seek(self._end)
+            rest = memoryview(record)
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        except OSError:
+            self._remembered.setdefault(position, []).append(line)
+        else:
+            self._places[position] = self._end
+            self._end += len(record)
+
+    def get(self, position: int) -> list[bytes]:
+        """Return the lines at a position, those that the disk took first, in their order.
+
+        Raises:
+            OSError: The disk does not return them.
+        """
+        lines: list[bytes] = []
+        place = self._places[position]
+        while place != _NOWHERE:
+            self._file.seek(place)
+            place = int.from_bytes(self._read(_PLACE_BYTES), "big")
+            lines.append(self._read(int.from_bytes(self._read(_LENGTH_BYTES), "big")))
+        return lines[::-1] + self._remembered.get(position, [])
+
+    def _read(self, length: int) -> bytes:
+        read = bytearray()
+        while len(read) < length:
+            piece = self._file.read(length - len(read))
+            if not piece:
+                raise OSError("the file of outcomes is shorter than it was")
+            read += piece
+        return bytes(read)
+
 
 MOST_VIOLATIONS = 20
 """Breaches of the contract named one by one; further ones are counted."""
 Rows: TypeAlias = Literal["images", "sheets", "failures"]
 """The lists of a manifest."""
-_LONGEST_PARAMETER = 1 << 20  # a prompt is kept whole
-_OWN_WORDS = frozenset({"prompt", "negative_prompt"})
-"""Parameters that the scene's author wrote; addresses in all others are the provider's."""
 _OF_BYTES = {
     "sha256": "result.file-matches-hash",
     "media_type": "result.readable",
@@ -219,7 +281,7 @@ class Outcomes:
             which = "" if outcome.take == 1 else f"take {outcome.take} of "
             self.violate("result.complete", f"delivered {which}{outcome.role} {name} a second time")
         else:
-            outcome = self._at_its_cost(_publishable(outcome))
+            outcome = self._at_its_cost(publishable(outcome))
             self._keep(position, *self._with_its_picture(outcome))
 
     def violate(self, requirement: str, detail: str) -> None:
@@ -330,7 +392,7 @@ class Outcomes:
         return self._sheets[sheet_id]
 
     def _keep(self, position: int, outcome: SceneOutcome, image_path: str | None = None) -> None:
-        row = _row(outcome, image_path)
+        row = row_of(outcome, image_path)
         written = json_line(row)
         if self._redactor.may_be_in(written):
             row = cast("Mapping[str, Any]", self._redactor.value(row))
@@ -377,107 +439,6 @@ class Outcomes:
             failure = Failure(code="not_tried", message=f"never started: {why}", retryable=True)
             cost = Cost(usd=Decimal(0), basis="free")
         return SceneOutcome(scene_id=scene_id, role=role, take=take, failure=failure, cost=cost)
-
-
-def _publishable(outcome: SceneOutcome) -> SceneOutcome:
-    """Return an outcome as it may stand in a file that all can read, and on a screen.
-
-    A signed address is as good as a key while it lasts; the plugin keeps the full address.
-    """
-    changed: dict[str, Any] = {}
-    if outcome.image_url is not None:
-        changed["image_url"] = without_query(outcome.image_url)
-    if outcome.store_url is not None:
-        changed["store_url"] = without_query(outcome.store_url)
-    if outcome.failure is not None:
-        message = in_text(outcome.failure.message)
-        changed["failure"] = outcome.failure.model_copy(update={"message": message})
-    if outcome.steps:
-        changed["steps"] = tuple(map(_publishable_step, outcome.steps))
-    if outcome.generation_params:
-        changed["generation_params"] = {
-            name: value
-            if name in _OWN_WORDS
-            else in_value(plain(value, longest=_LONGEST_PARAMETER))
-            for name, value in outcome.generation_params.items()
-        }
-    return outcome.model_copy(update=changed) if changed else outcome
-
-
-def _publishable_step(step: SceneStep) -> SceneStep:
-    if step.failure is None:
-        return step
-    message = in_text(step.failure.message)
-    failure = step.failure.model_copy(update={"message": message})
-    return step.model_copy(update={"failure": failure})
-
-
-def _row(outcome: SceneOutcome, image_path: str | None) -> Mapping[str, Any]:
-    """Lay an outcome out as the manifest has it; keys beyond the agreed ones come last."""
-    if outcome.failure is not None:
-        row: dict[str, Any] = {
-            "scene_id": outcome.scene_id,
-            "code": outcome.failure.code,
-            "message": outcome.failure.message,
-            "retryable": outcome.failure.retryable,
-            "attempts": outcome.attempts,
-            "cost_usd": outcome.cost.usd,
-            "cost_basis": outcome.cost.basis,
-            "duration_s": outcome.duration_s,
-            "provider_status": outcome.failure.provider_status,
-            "dropped": outcome.dropped,
-            "request_id": outcome.request_id,
-            "cause": outcome.failure.cause,
-            "role": outcome.role,
-            **_take(outcome),
-            **_steps(outcome),
-        }
-    else:
-        row = {
-            "scene_id": outcome.scene_id,
-            "image_path": image_path,
-            "image_url": outcome.image_url,
-            "width": outcome.width,
-            "height": outcome.height,
-            "generation_params": outcome.generation_params,
-            "sha256": outcome.sha256,
-            "cost_usd": outcome.cost.usd,
-            "attempts": outcome.attempts,
-            "duration_s": outcome.duration_s,
-            "reused": outcome.reused,
-            "cost_basis": outcome.cost.basis,
-            "media_type": outcome.media_type,
-            "dropped": outcome.dropped,
-            "request_id": outcome.request_id,
-            **_take(outcome),
-            **_steps(outcome),
-            **({} if outcome.store_url is None else {"store_url": outcome.store_url}),
-        }
-    return cast("Mapping[str, Any]", plain(row, longest=_LONGEST_PARAMETER))
-
-
-def _steps(outcome: SceneOutcome) -> dict[str, Any]:
-    """Lay out which ways a scene went, and what each cost, where there is something to say."""
-    if not outcome.steps:
-        return {}
-    rows = [
-        {
-            "provider": step.provider,
-            "model": step.model,
-            "prompt": step.prompt,
-            "attempts": step.attempts,
-            "cost_usd": step.cost.usd,
-            "cost_basis": step.cost.basis,
-            "failure": None if step.failure is None else step.failure.model_dump(),
-        }
-        for step in outcome.steps
-    ]
-    return {"steps": rows}
-
-
-def _take(outcome: SceneOutcome) -> dict[str, int]:
-    """Name the take where it is not the only one that can be meant."""
-    return {"take": outcome.take} if outcome.take > 1 else {}
 
 
 def _known_usd(cost: Cost) -> Decimal:

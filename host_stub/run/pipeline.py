@@ -14,8 +14,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Generator, Mapping
-from contextlib import AbstractAsyncContextManager, contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from decimal import Decimal
 from tempfile import TemporaryFile
 from typing import Any, BinaryIO, Literal
@@ -33,50 +33,38 @@ from host_stub.contract import (
     StageError,
     StageSummary,
 )
-from host_stub.decisions.judge import SaidPrompt
 from host_stub.decisions.merge import Merged
 from host_stub.errors import HostError, ResultsNotWritten, StoryError
 from host_stub.events.journal import EventJournal
 from host_stub.events.stream import EventStream
 from host_stub.plugins.selection import SelectedPlugin
-from host_stub.run.finish import Ending, Finish, Output, RunReport
+from host_stub.run.finish import Ending, Finish, RunReport
 from host_stub.run.outcomes import Outcomes
-from host_stub.run.preparing import Preparation, Prepared
+from host_stub.run.preparing import Preparation
 from host_stub.run.progress import make_display
 from host_stub.run.signals import Interrupts, Receiver
-from host_stub.run.story_rows import StoryRows
-from host_stub.run.taking_in import Maker, TakingIn
-from host_stub.scenes.shard import from_its_part
-from host_stub.stage.asking import (
-    Asked,
-    RunOptions,
-    check_options,
-    for_drafts,
-    image_request,
-    new_run_id,
-    scenes_asked_for,
-)
-from host_stub.stage.binding import hold_to
+from host_stub.run.taking_in import TakingIn
+from host_stub.scenes.asked import from_its_part
+from host_stub.scenes.index import SceneFile
+from host_stub.stage.asking import Asked, RunOptions, check_options, for_drafts, new_run_id
 from host_stub.stage.directing import decided
-from host_stub.stage.event_loop import run_on
-from host_stub.stage.exit_codes import stage_error
-from host_stub.stage.remembered_scenes import remember_lane, remember_scenes
-from host_stub.stage.stage_warnings import warnings_of
+from host_stub.stage.offered import warnings_of
+from host_stub.stage.preflight import run_on, stage_error
+from host_stub.stage.question import hold_to
+from host_stub.stage.survey import Inquiry
 from host_stub.standing.standings import Standings
-from host_stub.story.finding import story_folder
+from host_stub.story.book import SaidPrompt
+from host_stub.story.finding import remember_lane, remember_scenes, story_folder
 from host_stub.story.keeper import Story
 from host_stub.text.console import Console
 from host_stub.text.escape import escaped
 from host_stub.text.redaction import Redactor, secrets_of
 
 __all__ = [
-    "Output",
     "RunOptions",
     "RunReport",
-    "image_request",
     "redactor_for",
     "run_pipeline",
-    "scenes_asked_for",
 ]
 
 
@@ -90,7 +78,7 @@ def run_pipeline(
     plugin: SelectedPlugin,
     options: RunOptions,
     *,
-    console: Output | None = None,
+    console: Console | None = None,
     backend: str = "asyncio",
 ) -> RunReport:
     """Run scenes through a plugin and write the results; blocks until it is over.
@@ -142,13 +130,9 @@ def run_pipeline(
         if options.scenes_dir is None:  # else they came from a stream
             remember_scenes(story.book, project_dir, options.scenes_path)
         run = _Run(
-            plugin,
-            options,
+            Inquiry(plugin=plugin, options=options, story=story, asked=asked, run_id=run_id),
             opening=opening,
-            run_id=run_id,
-            asked=asked,
             said=said,
-            story=story,
             merged=merged,
             output=console,
             redactor=redactor,
@@ -195,35 +179,29 @@ class _Run:
 
     def __init__(
         self,
-        plugin: SelectedPlugin,
-        options: RunOptions,
+        asking: Inquiry,
         *,
         opening: AbstractAsyncContextManager[ImageStage],
-        run_id: str,
-        asked: Asked,
         said: dict[str, SaidPrompt],
-        story: Story,
         merged: Merged | None,
-        output: Output,
+        output: Console,
         redactor: Redactor,
         journal: EventJournal | None,
         spill: BinaryIO,
     ) -> None:
         self.report: RunReport | None = None
         self.start_failure: HostError | None = None
-        self._plugin = plugin
+        self._asking = asking
+        self._plugin = plugin = asking.plugin
+        self._options = options = asking.options
+        self._scenes = scenes = asking.asked.scenes
         self._opening = opening
-        self._options = options
-        self._asked = asked
         self._said = said
-        self._scenes = scenes = asked.scenes
-        self._story = story
         self._merged = merged
         self._output = output
         self._redactor = redactor
-        self._run_id = run_id
-        self._prepared: Prepared | None = None
-        self._standings = Standings(asked.whole)
+        self._preparation: Preparation | None = None
+        self._standings = Standings(asking.asked.whole)
         self._taking_in: TakingIn | None = None
         self._display = make_display(
             len(scenes),
@@ -243,7 +221,7 @@ class _Run:
             taker=self._take_picture,
         )
         self._events = EventStream(
-            run_id=self._run_id,
+            run_id=asking.run_id,
             plugin=plugin.name,
             redactor=redactor,
             now=plugin.services.now,
@@ -316,7 +294,7 @@ class _Run:
         if isinstance(error, HostError):
             return error
         return StoryError(
-            self._story.book.path,
+            self._asking.story.book.path,
             f"a picture could not be noted: {error}",
             hint="run the same command again: what is paid for is found again",
         )
@@ -335,54 +313,33 @@ class _Run:
             if options.confirm is not None:
                 await hold_to(options.confirm, plugin, stage, options, self._merged)
             self._taking_in = self._taker_of(stage)
-            prepared = await self._prepare(stage, context.log)
+            scenes = await self._prepare(stage, context.log)
             self._ending.opened = True
-            if not len(prepared.scenes):
+            if not len(scenes):
                 self._ending.summary = StageSummary()
                 return
-            request = image_request(
-                plugin,
-                options,
-                from_its_part(prepared.scenes, options.shard),
-                self._run_id,
-                story=self._asked.whole,
-                desk=self._story,
-            )
+            request = self._asking.request(from_its_part(scenes, options.shard))
             self._ending.summary = await stage.run(request, context)
 
-    async def _prepare(self, stage: ImageStage, log: FilteringBoundLogger) -> Prepared:
+    async def _prepare(self, stage: ImageStage, log: FilteringBoundLogger) -> SceneFile:
         """Bring the story up to date, and say before the first request what would be redone."""
         preparation = Preparation(
-            self._plugin,
-            self._options,
-            story=self._story,
-            asked=self._asked,
-            said=self._said,
-            standings=self._standings,
-            merged=self._merged,
+            self._asking, said=self._said, standings=self._standings, merged=self._merged
         )
-        self._prepared = prepared = await preparation.prepare(stage, self._run_id)
-        for line in prepared.lines(self._options, self._plugin.name):
+        scenes = await preparation.prepare(stage)
+        self._preparation = preparation
+        for line in preparation.lines():
             log.warning("stage.warned", message=line)
-        for scene_id in prepared.left_out:
+        for scene_id in preparation.left_out:
             self._outcomes.leave_out(scene_id)
-        return prepared
+        return scenes
 
     def _taker_of(self, stage: ImageStage) -> TakingIn:
-        options, plugin = self._options, self._plugin
-        self._standings.tells_bases = options.is_draft or hasattr(stage, "survey")
+        self._standings.tells_bases = self._options.is_draft or hasattr(stage, "survey")
         return TakingIn(
-            self._story,
-            out_dir=options.out_dir,
-            maker=Maker(
-                plugin=plugin.name,
-                run_id=self._run_id,
-                is_draft=options.is_draft,
-                is_guest=options.is_guest,
-                keeps_bytes=not hasattr(stage, "fetch"),
-            ),
+            self._asking,
+            keeps_bytes=not hasattr(stage, "fetch"),
             present=self._standings.present,
-            now=plugin.services.now,
         )
 
     def _take_picture(self, outcome: SceneOutcome, row: Mapping[str, Any]) -> None:
@@ -406,33 +363,14 @@ class _Run:
 
     def _finish(self) -> Finish:
         return Finish(
-            plugin=self._plugin,
-            run_id=self._run_id,
-            out_dir=self._options.out_dir,
-            max_in_flight=self._options.max_in_flight,
-            max_cost_usd=self._options.max_cost_usd,
-            json_only=self._options.json_only,
+            asking=self._asking,
             outcomes=self._outcomes,
             events=self._events,
             redactor=self._redactor,
             output=self._output,
-            pictures=self._pictures,
-            decided=None if self._prepared is None else self._prepared.applied,
-            is_draft=self._options.is_draft,
-            rest=self._standings.rest,
+            standings=self._standings,
+            decided=None if self._preparation is None else self._preparation.applied,
         )
-
-    @contextmanager
-    def _pictures(self) -> Generator[StoryRows]:
-        with self._story.book.transaction():
-            yield StoryRows(
-                self._story,
-                self._standings,
-                self._outcomes,
-                out_dir=self._options.out_dir,
-                redactor=self._redactor,
-                is_looked_at=not (self._options.is_draft or self._options.is_guest),
-            )
 
     def _take_event(self, event: Event) -> None:
         if event["event"] == "scene.started":
@@ -445,7 +383,7 @@ class _Run:
 
     def _info(self, state: Literal["started", "finished"]) -> RunInfo:
         return RunInfo(
-            run_id=self._run_id,
+            run_id=self._asking.run_id,
             state=state,
             plugin=self._plugin.name,
             scenes=len(self._scenes),

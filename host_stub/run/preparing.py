@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os.path
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,20 +18,18 @@ import anyio.to_thread
 
 from host_stub.contract import ImageStage, SceneSurvey
 from host_stub.decisions.apply import Applied
-from host_stub.decisions.judge import SaidPrompt
 from host_stub.decisions.merge import Merged
-from host_stub.plugins.selection import SelectedPlugin
-from host_stub.run.groups import Groups
+from host_stub.run.taking_in import Groups
 from host_stub.scenes.asked import AskedScenes
-from host_stub.scenes.file import SceneFile
-from host_stub.stage.asking import Asked, RunOptions, guest_line, image_request, is_asked_for
+from host_stub.scenes.index import SceneFile
+from host_stub.stage.asking import Asked, guest_line, is_asked_for
 from host_stub.stage.directing import direct
-from host_stub.standing.known_takes import row_of_known
-from host_stub.standing.standing import SceneStanding, survey_stage
+from host_stub.stage.survey import Inquiry
+from host_stub.standing.standing import SceneStanding
 from host_stub.standing.standings import Standings
 from host_stub.standing.story_state import StoryState
-from host_stub.story.book import Noted
-from host_stub.story.keeper import Story, has_news
+from host_stub.story.book import Noted, SaidPrompt
+from host_stub.story.keeper import has_news
 from host_stub.story.results import IMAGES, KEPT
 from host_stub.text.file_names import expect_names
 from host_stub.text.format import counted
@@ -40,56 +38,6 @@ _MOST_NAMED: Final = 20
 _MOST_LOOKS: Final = 5
 """A scene that refers to one that refers to another, and so on: each look follows one more."""
 _SCENE: Final = "scene:"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
-    """What is to be asked for.
-
-    Attributes:
-        scenes: The scenes to ask for.
-        left_out: The ids of those that were asked for and need not be, or are not to be.
-        state: How those that are asked for stand, and what redoing the stale ones costs.
-        applied: What the decisions came to, if there were any.
-        lost: How many takes have a picture that cannot be had here.
-        edited: How many files in ``images`` were none of ours, and are takes by now.
-        kept: Where files are that lay there and are no pictures.
-        set_aside: Where files are that lay in the places of takes and are others.
-        is_begun: The story had takes before this run.
-    """
-
-    scenes: SceneFile
-    left_out: tuple[str, ...] = ()
-    state: StoryState = field(default_factory=StoryState)
-    applied: Applied | None = None
-    lost: int = 0
-    edited: int = 0
-    kept: tuple[Path, ...] = ()
-    set_aside: tuple[Path, ...] = ()
-    is_begun: bool = False
-
-    def lines(self, options: RunOptions, plugin: str) -> Iterator[str]:
-        """Say what a person should know before the first request."""
-        if options.is_guest and self.is_begun:
-            yield guest_line(plugin)
-        yield from _named(self.kept, "is no picture, and lay where one belongs: it is kept there")
-        yield from _named(
-            self.set_aside, "lay in the place of a take, and is another file: it is kept there"
-        )
-        if self.edited:
-            count = counted(self.edited, "picture")
-            images = options.out_dir / "images"
-            yield f"{count} in {images} edited by hand: kept as takes, and shown"
-        if self.lost:
-            count = counted(self.lost, "take")
-            yield f"{count} cannot be put back: the picture cannot be had here"
-        if self.applied is not None:
-            yield from (line.strip() for line in self.applied.as_lines())
-            pictures = counted(self.state.make.pictures, "picture")
-            yield f"with what is decided this run makes {pictures}; {self.state.make}"
-        yield from self.state.warnings()
-        if (anew := self.state.anew_in_words()) is not None:
-            yield f"{counted(self.state.redo.pictures, 'picture')} would be made anew: {anew}"
 
 
 def _named(paths: Sequence[Path], what: str) -> Iterator[str]:
@@ -105,42 +53,45 @@ class Preparation:
     """Prepares one run.
 
     Args:
-        plugin: Makes the pictures.
-        options: What is asked for.
-        story: What is kept of the story.
-        asked: Its scenes.
+        asking: What is asked, and about which story.
         said: The prompts that decisions gave to scenes; further ones are added.
         standings: Is told how every scene stands.
         merged: Decisions to obey, if there are any.
+
+    Attributes:
+        applied: What the decisions came to, if there were any.
+        left_out: The ids of scenes that were asked for and need not be, or are not to be.
     """
 
     def __init__(
         self,
-        plugin: SelectedPlugin,
-        options: RunOptions,
+        asking: Inquiry,
         *,
-        story: Story,
-        asked: Asked,
         said: dict[str, SaidPrompt],
         standings: Standings,
         merged: Merged | None = None,
     ) -> None:
-        self._plugin = plugin
-        self._options = options
-        self._story = story
-        self._whole = asked.whole
-        self._scenes = asked.scenes
+        self._asking = asking
+        self._options = asking.options
+        self._story = asking.story
+        self._whole = asking.asked.whole
+        self._scenes = asking.asked.scenes
         self._said = said
         self._standings = standings
         self._merged = merged
-        self._kept = bytearray(len(asked.whole))
+        self._kept = bytearray(len(self._whole))
         self._moved: set[str] = set()
         self._referred: set[str] = set()
-        self._left_out: list[str] = []
+        self.left_out: list[str] = []
         self._state = StoryState()
+        self.applied: Applied | None = None
+        self._is_begun = False
+        self._lost = self._edited = 0  # takes that cannot be had; pictures edited by hand
+        self._kept_aside: Sequence[Path] = ()
+        self._set_aside: Sequence[Path] = ()
 
-    async def prepare(self, stage: ImageStage, run_id: str) -> Prepared:
-        """Bring the story up to date, and return what is to be asked for.
+    async def prepare(self, stage: ImageStage) -> SceneFile:
+        """Bring the story up to date, and return the scenes to ask for.
 
         Raises:
             StoryError: What is kept of the story cannot be read or written.
@@ -148,35 +99,49 @@ class Preparation:
             ContractViolation: What the plugin told is no survey.
         """
         story, in_thread = self._story, anyio.to_thread.run_sync
-        before, is_begun = self._kept_files(), any(story.book.scenes())
-        edited = await in_thread(story.keep_edited)
-        kept = sorted(self._kept_files() - before)
-        applied = None
+        before, self._is_begun = self._kept_files(), any(story.book.scenes())
+        self._edited = len(await in_thread(story.keep_edited))
+        self._kept_aside = sorted(self._kept_files() - before)
         if not self._options.is_draft:
-            await self._look(stage, run_id)
+            await self._look(stage)
             if self._merged is not None:
-                applied = await direct(
-                    self._merged, self._plugin, stage, self._options, story, run_id=run_id
-                )
-                await self._look(stage, run_id)
+                self.applied = await direct(self._merged, self._asking, stage)
+                await self._look(stage)
         if story.is_new and not (self._options.is_draft or self._options.is_guest):
             await in_thread(story.rebuild, self._ids())
         put_back = await in_thread(story.put_back, self._is_there, self._fetch_of(stage))
+        self._lost, self._set_aside = len(put_back.lost), put_back.set_aside
         await in_thread(story.leave, self._is_there)
         expect_names((sheet, "sheet") for sheet in self._standings.sheets)
-        return Prepared(
-            scenes=self._narrowed(),
-            left_out=tuple(self._left_out),
-            state=self._state,
-            applied=applied,
-            lost=len(put_back.lost),
-            edited=len(edited),
-            kept=tuple(kept),
-            set_aside=put_back.set_aside,
-            is_begun=is_begun,
-        )
+        return AskedScenes(self._whole, kept=self._kept) if self.left_out else self._scenes
 
-    async def _look(self, stage: ImageStage, run_id: str) -> None:
+    def lines(self) -> Iterator[str]:
+        """Say what a person should know before the first request, once it is prepared."""
+        options = self._options
+        if options.is_guest and self._is_begun:
+            yield guest_line(self._asking.plugin.name)
+        yield from _named(
+            self._kept_aside, "is no picture, and lay where one belongs: it is kept there"
+        )
+        yield from _named(
+            self._set_aside, "lay in the place of a take, and is another file: it is kept there"
+        )
+        if self._edited:
+            count = counted(self._edited, "picture")
+            images = options.out_dir / "images"
+            yield f"{count} in {images} edited by hand: kept as takes, and shown"
+        if self._lost:
+            count = counted(self._lost, "take")
+            yield f"{count} cannot be put back: the picture cannot be had here"
+        if self.applied is not None:
+            yield from (line.strip() for line in self.applied.as_lines())
+            pictures = counted(self._state.make.pictures, "picture")
+            yield f"with what is decided this run makes {pictures}; {self._state.make}"
+        yield from self._state.warnings()
+        if (anew := self._state.anew_in_words()) is not None:
+            yield f"{counted(self._state.redo.pictures, 'picture')} would be made anew: {anew}"
+
+    async def _look(self, stage: ImageStage) -> None:
         """Look at the story, and write down what the plugin knows and the book does not.
 
         What scenes are made from hangs on what others show. Where that follows the look, as with a
@@ -186,37 +151,25 @@ class Preparation:
         self._said.clear()
         self._said.update(self._story.book.said_prompts())
         for _ in range(_MOST_LOOKS):
-            self._kept, self._left_out = bytearray(len(self._whole)), []
+            self._kept, self.left_out = bytearray(len(self._whole)), []
             self._state, self._moved, self._referred = StoryState(), set(), set()
-            await self._look_once(stage, run_id)
+            await self._look_once(stage)
             if not self._moved & self._referred:
                 return
 
-    async def _look_once(self, stage: ImageStage, run_id: str) -> None:
+    async def _look_once(self, stage: ImageStage) -> None:
         learned = Groups[SceneSurvey](self._learn)
-        plugin, options = self._plugin, self._options
+        asked = Asked(whole=self._whole, scenes=self._whole)
+        whole, plugin = replace(self._asking, asked=asked), self._asking.plugin
         is_begun = any(self._story.book.scenes())
 
         def hear(survey: SceneSurvey, noted: Noted) -> None:
             is_known = is_begun or survey.takes
-            if is_known and has_news(survey, noted, plugin.name, is_guest=options.is_guest):
+            if is_known and has_news(survey, noted, plugin.name, is_guest=self._options.is_guest):
                 learned.put(survey)
 
         try:
-            await survey_stage(
-                plugin,
-                stage,
-                image_request(
-                    plugin, options, self._whole, run_id, story=self._whole, desk=self._story
-                ),
-                self._story.book,
-                self._note,
-                scenes=self._whole,
-                least=options.takes or 1,
-                is_guest=options.is_guest,
-                is_new=self._story.is_new,
-                hear=hear,
-            )
+            await whole.look(stage, self._note, hear=hear)
         finally:
             with anyio.CancelScope(shield=True):
                 await anyio.to_thread.run_sync(learned.close)
@@ -226,9 +179,8 @@ class Preparation:
     def _learn(self, surveys: Any) -> None:
         self._moved |= self._story.learn(
             surveys,
-            plugin=self._plugin.name,
+            plugin=self._asking.plugin.name,
             is_guest=self._options.is_guest,
-            row_of=row_of_known,
         )
 
     def _note(self, standing: SceneStanding) -> None:
@@ -248,12 +200,7 @@ class Preparation:
             self._kept[standing.position] = 1
             self._state.add(standing)
         else:
-            self._left_out.append(standing.scene_id)
-
-    def _narrowed(self) -> SceneFile:
-        if not self._left_out:
-            return self._scenes
-        return AskedScenes(self._whole, kept=self._kept)
+            self.left_out.append(standing.scene_id)
 
     def _kept_files(self) -> set[Path]:
         folder = self._options.out_dir / IMAGES / KEPT

@@ -16,12 +16,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
-from typing import TYPE_CHECKING, Protocol, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from host_stub.contract import Event, SceneOutcome
 from host_stub.run.activity import Activity, picture_of
 from host_stub.run.outcomes import Totals
-from host_stub.stage.stage_warnings import LONGEST
+from host_stub.stage.offered import LONGEST_WARNING
 from host_stub.text.escape import escaped
 from host_stub.text.format import counted, dollars, duration
 
@@ -43,64 +43,50 @@ _MOST_SAID = 64
 """So many messages are known again; what many scenes wait for is mostly one batch or a few."""
 
 
-class Display(Protocol):
-    """Shows a run; none of its methods raises."""
+class Display:
+    """Shows nothing, and knows what there is to be shown; none of its methods raises.
+
+    Args:
+        scenes: How many there are.
+        clock: Seconds, from any beginning.
+    """
+
+    def __init__(self, scenes: int = 0, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._scenes = scenes
+        self._clock = clock
+        self._totals = Totals()
+        self._activity = Activity(clock)
+        self._messages: set[str] = set()
 
     def open(self, totals: Totals) -> None:
         """Begin; ``totals`` goes on being counted."""
-        ...
+        self._totals = totals
 
     def event(self, event: Event) -> None:
-        """Take an event of the stage."""
-        ...
+        """Take an event of the stage, and say what a person should know."""
+        self._activity.note(event)
+        if event["event"] == "stage.warned":
+            self._say(f"warning: {escaped(str(event['message']), limit=LONGEST_WARNING)}")
 
     def outcome(self, outcome: SceneOutcome) -> None:
         """Take the end of a scene, already counted in the totals."""
-        ...
+        self._activity.ended(picture_of(outcome.scene_id, outcome.take))
 
     def stopping(self) -> None:
-        """Note that nothing new is started from now on."""
-        ...
+        """Note that nothing new is started from now on: scenes that wait are not made any more."""
+        self._activity.is_stopping = True
 
     def look(self) -> None:
         """Say what has gone on for long; called about once a second."""
-        ...
 
     def close(self) -> None:
         """End, and leave the terminal as it was; closing again does nothing."""
-        ...
 
+    def _say(self, line: str) -> None:
+        """Write a line."""
 
-class NoDisplay:
-    """Shows nothing."""
-
-    def open(self, totals: Totals) -> None:
-        """Show nothing."""
-
-    def event(self, event: Event) -> None:
-        """Show nothing."""
-
-    def outcome(self, outcome: SceneOutcome) -> None:
-        """Show nothing."""
-
-    def stopping(self) -> None:
-        """Show nothing."""
-
-    def look(self) -> None:
-        """Show nothing."""
-
-    def close(self) -> None:
-        """Show nothing."""
-
-
-class _Said:
-    """What was said of scenes whose pictures are still to come: a batch is the same for all."""
-
-    def __init__(self) -> None:
-        self._messages: set[str] = set()
-
-    def before(self, outcome: SceneOutcome) -> bool:
-        """Return whether this was said of another scene; from now on it was."""
+    def _was_said(self, outcome: SceneOutcome) -> bool:
+        """Return whether this was said of another scene that waits: a batch is the same for all."""
         failure = outcome.failure
         if failure is None or failure.code != "pending":
             return False
@@ -111,7 +97,7 @@ class _Said:
         return False
 
 
-class PlainLines:
+class PlainLines(Display):
     """Writes one line for each scene that ends, and now and then one about what goes on for long.
 
     Args:
@@ -127,27 +113,17 @@ class PlainLines:
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._scenes = scenes
-        self._say = say
-        self._clock = clock
-        self._totals = Totals()
-        self._activity = Activity(clock)
+        super().__init__(scenes, clock=clock)
+        self._write = say
         self._limited: int | None = None
-        self._said = _Said()
         self._said_at: dict[str, float] = dict.fromkeys(
             ("awaited", "limited", "retried"), -SAID_EVERY_S
         )
 
-    def open(self, totals: Totals) -> None:
-        """Begin."""
-        self._totals = totals
-
     def event(self, event: Event) -> None:
         """Say what a person should know; a line per attempt would drown the others."""
-        self._activity.note(event)
-        if event["event"] == "stage.warned":
-            self._say(warning_line(event))
-        elif event["event"] == "scene.retried" and self._may_say("retried"):
+        super().event(event)
+        if event["event"] == "scene.retried" and self._may_say("retried"):
             line = self._activity.retry_line()
             if line is not None:
                 self._say(f"{self._done()} {line}")
@@ -155,14 +131,10 @@ class PlainLines:
 
     def outcome(self, outcome: SceneOutcome) -> None:
         """Say how a scene ended."""
-        self._activity.ended(picture_of(outcome.scene_id, outcome.take))
-        line = outcome_line(outcome, was_said=self._said.before(outcome))
+        super().outcome(outcome)
+        line = outcome_line(outcome, was_said=self._was_said(outcome))
         if line is not None:
             self._say(f"{self._done()} {line}")
-
-    def stopping(self) -> None:
-        """Say nothing: the run has said so itself; scenes that wait are not made any more."""
-        self._activity.is_stopping = True
 
     def look(self) -> None:
         """Say what is waited for, and why less is in flight than before; neither often."""
@@ -190,11 +162,11 @@ class PlainLines:
     def _may_say(self, what: str) -> bool:
         return self._clock() - self._said_at[what] >= SAID_EVERY_S
 
-    def close(self) -> None:
-        """End."""
+    def _say(self, line: str) -> None:
+        self._write(line)
 
 
-class LiveDisplay:
+class LiveDisplay(Display):
     """Shows one line that moves, with failures standing above it.
 
     What it says is made up when it is drawn, ten times a second, and not for each event: a quick
@@ -217,15 +189,11 @@ class LiveDisplay:
         redact: Callable[[str], str],
         cap_usd: Decimal | None = None,
     ) -> None:
-        self._scenes = scenes
+        super().__init__(scenes, clock=clock)
         self._stream = stream
-        self._clock = clock
         self._redact = redact
         self._cap_usd = cap_usd
         self._begun = clock()
-        self._activity = Activity(clock)
-        self._totals = Totals()
-        self._said = _Said()
         self._rich: RichProgress | None = None
         self._task: TaskID | None = None
 
@@ -247,7 +215,7 @@ class LiveDisplay:
                 if awaited is not None:
                     yield Text(awaited)
 
-        self._totals = totals
+        super().open(totals)
         self._begun = self._clock()
         console = Console(file=self._stream, markup=False, highlight=False, emoji=False)
         self._rich = Line(
@@ -260,26 +228,13 @@ class LiveDisplay:
         self._task = self._rich.add_task("", total=self._scenes, what="scenes", state="starting")
         self._rich.start()
 
-    def event(self, event: Event) -> None:
-        """Note what is in flight; say what a person should know."""
-        self._activity.note(event)
-        if event["event"] == "stage.warned":
-            self._print(warning_line(event))
-
     def outcome(self, outcome: SceneOutcome) -> None:
         """Count a scene; say so if it failed, of those that wait for the same once."""
-        self._activity.ended(picture_of(outcome.scene_id, outcome.take))
-        is_news = outcome.failure is not None and not self._said.before(outcome)
+        super().outcome(outcome)
+        is_news = outcome.failure is not None and not self._was_said(outcome)
         line = outcome_line(outcome) if is_news else None
         if line is not None:
-            self._print(line)
-
-    def stopping(self) -> None:
-        """Show no time left from now on: the scenes that are left are not made."""
-        self._activity.is_stopping = True
-
-    def look(self) -> None:
-        """Say nothing: the line is made up whenever it is drawn."""
+            self._say(line)
 
     def awaited_line(self) -> str | None:
         """Say what is waited for, to be tried again or to come, safe to show."""
@@ -287,7 +242,7 @@ class LiveDisplay:
         said = "; ".join(line for line in lines if line is not None)
         return self._redact(said) if said else None
 
-    def _print(self, line: str) -> None:
+    def _say(self, line: str) -> None:
         """Write a line above the one that moves."""
         if self._rich is not None:
             from rich.text import Text  # noqa: PLC0415 - only a terminal needs it
@@ -343,16 +298,11 @@ def make_display(
         cap_usd: What the run may spend, if that is bounded.
     """
     if json_only:
-        return NoDisplay()
+        return Display()
     stream = sys.stderr if stream is None else stream
     if stream is not None and stream.isatty():  # pyright: ignore[reportUnnecessaryComparison] - None under pythonw
         return LiveDisplay(scenes, stream, clock=clock, redact=redact, cap_usd=cap_usd)
     return PlainLines(scenes, lambda line: say(redact(line)), clock=clock)
-
-
-def warning_line(event: Event) -> str:
-    """Say what a stage warned of."""
-    return f"warning: {escaped(str(event['message']), limit=LONGEST)}"
 
 
 def outcome_line(outcome: SceneOutcome, *, was_said: bool = False) -> str | None:

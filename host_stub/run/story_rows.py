@@ -19,9 +19,9 @@ from host_stub.contract import Role
 from host_stub.events.journal import json_line
 from host_stub.run.outcomes import Outcomes
 from host_stub.run.picture_paths import from_here
+from host_stub.stage.survey import Inquiry
 from host_stub.standing.standing import STATES
 from host_stub.standing.standings import Standings
-from host_stub.story.keeper import Story
 from host_stub.story.results import IMAGES, image_name
 from host_stub.story.takes import Glance, Take
 from host_stub.text.redaction import Redactor
@@ -44,13 +44,10 @@ class StoryRows:
     """What the manifest says of a story.
 
     Args:
-        story: What is kept of it.
+        asking: What the run was asked to do, and what is kept of its story.
         standings: How its scenes stand.
         outcomes: What the run made of those that it was asked for.
-        out_dir: Where pictures lie, and the manifest.
         redactor: Takes secrets out of what is written.
-        is_looked_at: The plugin is the story's own, and was asked how its scenes stand. Else
-            nothing is said of states: what a guest would make is no measure.
 
     Raises:
         StoryError: The book cannot be read.
@@ -58,21 +55,20 @@ class StoryRows:
 
     def __init__(
         self,
-        story: Story,
+        asking: Inquiry,
         standings: Standings,
         outcomes: Outcomes,
         *,
-        out_dir: Path,
         redactor: Redactor,
-        is_looked_at: bool,
     ) -> None:
-        self._story = story
+        self._book = book = asking.story.book
         self._standings = standings
         self._outcomes = outcomes
-        self._out_dir = out_dir
-        self._here = from_here(out_dir)
+        self._out_dir = asking.options.out_dir
+        self._here = from_here(self._out_dir)
         self._redactor = redactor
-        self._is_looked_at = is_looked_at
+        # Else nothing is said of states: what a guest would make is no measure.
+        self._is_looked_at = not (asking.options.is_draft or asking.options.is_guest)
         places = standings.scenes + len(standings.sheets)
         self._shown = array("Q", [_NOTHING]) * places
         self._takes = array("L", [0]) * places
@@ -80,7 +76,7 @@ class StoryRows:
             STATES.index(standings.state_at(place, ())) for place in range(places)
         )
         self._is_wrong = bytearray(places)
-        for glance in story.book.glances():
+        for glance in book.glances():
             self._note(glance)
 
     def images(self) -> Iterator[bytes]:
@@ -101,7 +97,7 @@ class StoryRows:
         place = self._standings.place_of(scene_id, role)
         if place is None or place >= len(self._shown) or self._shown[place] == _NOTHING:
             return None
-        (take,) = self._story.book.takes_at([self._shown[place]])
+        (take,) = self._book.takes_at([self._shown[place]])
         return self._from_here(take), take.sha256
 
     def _from_here(self, take: Take) -> str:
@@ -138,7 +134,7 @@ class StoryRows:
     def _rows(self, places: range) -> Iterator[bytes]:
         shown = (place for place in places if self._shown[place] != _NOTHING)
         while group := list(islice(shown, _ROWS_AT_ONCE)):
-            takes = self._story.book.takes_at([self._shown[place] for place in group])
+            takes = self._book.takes_at([self._shown[place] for place in group])
             yield from map(self._written, group, takes)
 
     def _written(self, place: int, take: Take) -> bytes:

@@ -2,20 +2,27 @@
 
 Read back from the rows of the manifest, in input order, so that the summary says what the manifest
 says and a run of 100,000 scenes is summed up in as little memory as one of six.
+
+Pictures that lie beside the story, for scenes that a run has no picture of, come from an earlier
+run, perhaps of another plugin, and a copy of all of ``images/`` has them too: so they are named,
+and left. They are found by the names that the two plugins here use; pictures of a plugin with other
+names are not found, and not named.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Iterable, Iterator
 from itertools import chain, groupby
 from pathlib import Path, PurePath
-from typing import Any, Protocol
+from typing import Any, Final
 
 from host_stub.contract import Role
-from host_stub.run.left_beside import left_beside
 from host_stub.run.manifest import RunFacts
 from host_stub.run.outcomes import Outcomes, Totals
+from host_stub.run.picture_paths import from_here
+from host_stub.run.story_rows import StoryRows
 from host_stub.text.escape import escaped
 from host_stub.text.format import (
     BEHIND_A_RUN,
@@ -27,6 +34,54 @@ from host_stub.text.format import (
     duration,
     how_to_settle,
 )
+
+MOST_NAMED: Final = 5
+
+
+def left_beside(
+    images: Path, without: Iterable[str], *, sheets: Iterable[str] = ()
+) -> Iterator[str]:
+    """Say which pictures are not of this run: one line, or none.
+
+    Args:
+        images: Where pictures lie; it may not be there.
+        without: The ids of scenes that this run has no picture of.
+        sheets: Those of sheets, likewise.
+    """
+    there = _by_stem(images)
+    if not there:
+        return
+    from host_stub.plain_image import file_stem  # noqa: PLC0415 - only where there is something
+
+    stems = chain(map(file_stem, without), (f"cast-{file_stem(name)}" for name in sheets))
+    names = [there[stem] for stem in stems if stem in there]
+    if not names:
+        return
+    shown = ", ".join(escaped(name, limit=80) for name in names[:MOST_NAMED])
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    count = counted(len(names), "picture")
+    which = "is not of this run, which has none of its scene"
+    if len(names) > 1:
+        which = "are not of this run, which has none of their scenes"
+    folder = escaped(from_here(images))
+    yield (
+        f"{count} in {folder} {which}: "
+        f"{shown}{more}; take the pictures that are named above, or in the manifest"
+    )
+
+
+def _by_stem(folder: Path) -> dict[str, str]:
+    """Return the names of regular files by their stems; none where the folder cannot be read.
+
+    A name that begins with a dot is a file in the making, and is left out.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            names = [one.name for one in entries if one.is_file() and one.name[0] != "."]
+    except OSError:
+        return {}
+    return {os.path.splitext(name)[0]: name for name in names}  # noqa: PTH122 - of 100,000 names
+
 
 MOST_PICTURES = 50
 """More are not named one by one."""
@@ -43,14 +98,6 @@ _MOST_STALE = 5
 """Scenes named that go on showing an earlier picture."""
 
 
-class Shown(Protocol):
-    """What is shown of a story by now; :class:`host_stub.run.story_rows.StoryRows` is one."""
-
-    @property
-    def folder(self) -> Path: ...
-    def shown(self, scene_id: str, role: Role) -> tuple[str, str] | None: ...
-
-
 def summary_lines(
     outcomes: Outcomes,
     facts: RunFacts,
@@ -58,7 +105,7 @@ def summary_lines(
     *,
     resumes: bool = False,
     offline: bool = False,
-    pictures: Shown | None = None,
+    pictures: StoryRows | None = None,
     is_draft: bool = False,
 ) -> Iterator[str]:
     """Return the summary line by line, safe for a terminal.
@@ -93,14 +140,14 @@ def summary_lines(
         yield f"manifest: {escaped(manifest_path)}"
 
 
-def _without(outcomes: Outcomes, role: Role, pictures: Shown) -> Iterator[str]:
+def _without(outcomes: Outcomes, role: Role, pictures: StoryRows) -> Iterator[str]:
     """Return the ids of scenes, or of sheets, that show no picture at all."""
     failed = map(_read, outcomes.rows("failures"))
     ids = (str(row["scene_id"]) for row in failed if row["role"] == role)
     return (one for one in ids if pictures.shown(one, role) is None)
 
 
-def _still_shown(outcomes: Outcomes, pictures: Shown) -> Iterator[str]:
+def _still_shown(outcomes: Outcomes, pictures: StoryRows) -> Iterator[str]:
     """Say which scenes go on showing a picture that this run was to replace."""
     count, names, last = 0, list[str](), None
     for row in map(_read, outcomes.rows("failures")):
@@ -158,7 +205,7 @@ def _as_far_as_readable(lines: Iterator[str]) -> Iterator[str]:
         yield f"  the rest cannot be read back: {error.strerror or error}"
 
 
-def _picture_lines(outcomes: Outcomes, pictures: Shown | None) -> Iterator[str]:
+def _picture_lines(outcomes: Outcomes, pictures: StoryRows | None) -> Iterator[str]:
     """Name what was made and found: one line for a scene, with the picture that it shows."""
     scenes = groupby(_pictures(outcomes), key=lambda one: (one[0], str(one[1]["scene_id"])))
     lines: list[tuple[str, int]] = []

@@ -3,62 +3,104 @@
 A picture is looked at, and is at its place, before its take is written down: digest, media type and
 size are those of its bytes, whatever its plugin says of it. Its take is durable before anything is
 shown. All of it happens beside the event loop, in groups.
+
+A thread of its own does this work that waits for a disk. What has come while one group was written
+down is the next one, so that a disk is waited for as often as it lets us, and the event loop never.
+Items come and go in order, and whoever is quicker than the disk waits for it in the end: memory
+stays flat.
 """
 
 from __future__ import annotations
 
 import itertools
+import queue
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Generic, TypeVar
 
-from host_stub.contract import PlaceFor, SceneOutcome
+from host_stub.contract import SceneOutcome
 from host_stub.errors import HostError
-from host_stub.run.groups import MOST_AT_ONCE, Groups
-from host_stub.run.placing import media_type_of, put_at
+from host_stub.stage.survey import Inquiry
 from host_stub.story.files import digest_of
 from host_stub.story.pictures import EXTENSIONS, look_at
 from host_stub.story.results import IMAGES
-from host_stub.story.takes import NewTake, Take
+from host_stub.story.takes import NewTake
 from host_stub.text.escape import escaped
 
-NO_PICTURE: Final = "application/octet-stream"
-Present = Callable[[SceneOutcome], str | None]
-"""Returns what an outcome's scene would be made from now, if that is known."""
+MOST_AT_ONCE: Final = 200
+MOST_QUEUED: Final = 1_000
+
+T = TypeVar("T")
 
 
-class Takes(Protocol):
-    """What keeps takes; :class:`host_stub.story.keeper.Story` does."""
+class Groups(Generic[T]):
+    """Hands items over in groups.
 
-    @property
-    def place_for(self) -> PlaceFor: ...
-    def are_there(
-        self, arrivals: Sequence[tuple[NewTake, str | None]], *, keep_bytes: bool = False
-    ) -> Sequence[bool]: ...
-    def take_in(
-        self, arrivals: Sequence[tuple[NewTake, str | None]], *, keep_bytes: bool = False
-    ) -> Sequence[Take]: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Maker:
-    """Who makes the pictures of a run, and how they are kept.
+    Args:
+        write: Called with each group, in a thread of its own. What it raises is noted, and the
+            groups that follow are written all the same.
 
     Attributes:
-        plugin: Its name in the config.
-        run_id: The run's name.
-        is_draft: What it makes are drafts.
-        is_guest: What it makes is shown only where nothing is.
-        keeps_bytes: It cannot give a picture back, so that its bytes are kept for it.
+        failures: What it raised.
     """
 
-    plugin: str
-    run_id: str
-    is_draft: bool = False
-    is_guest: bool = False
-    keeps_bytes: bool = False
+    def __init__(self, write: Callable[[Sequence[T]], None]) -> None:
+        self.failures: list[Exception] = []
+        self._written = 0
+        self._write = write
+        self._queue: queue.Queue[tuple[T] | None] = queue.Queue(MOST_QUEUED)
+        self._thread = threading.Thread(target=self._work, name="groups", daemon=True)
+        self._thread.start()
+
+    def put(self, item: T) -> None:
+        """Take one item; it is written soon."""
+        self._queue.put((item,))
+
+    def close(self, patience_s: float | None = None) -> bool:
+        """Write all that has come; nothing may come later.
+
+        Args:
+            patience_s: How long one group may take.
+
+        Returns:
+            Whether all is written: a disk may hang.
+        """
+        self._queue.put(None)
+        written = -1
+        while self._thread.is_alive() and written != self._written:
+            written = self._written
+            self._thread.join(patience_s)
+        return not self._thread.is_alive()
+
+    def _work(self) -> None:
+        goes_on = True
+        while goes_on:
+            group = [self._queue.get()]
+            while len(group) < MOST_AT_ONCE and not self._queue.empty():
+                group.append(self._queue.get())
+            goes_on = None not in group
+            items = [one[0] for one in group if one is not None]
+            try:
+                if items:
+                    self._write(items)
+            except Exception as error:  # noqa: BLE001 - whoever closes looks at it
+                self.failures.append(error)
+            self._written += 1
+
+
+NO_PICTURE: Final = "application/octet-stream"
+_KINDS: Final = {
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".webp": "image/webp",
+    ".gif": "image/gif",
+    ".avif": "image/avif",
+}
+Present = Callable[[SceneOutcome], str | None]
+"""Returns what an outcome's scene would be made from now, if that is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,31 +138,21 @@ class TakingIn:
     """Writes down the pictures of one run.
 
     Args:
-        takes: Keeps them.
-        out_dir: Where pictures lie.
-        maker: Who makes them.
+        asking: What the run was asked to do, and the story that keeps them.
+        keeps_bytes: The plugin cannot give a picture back, so that its bytes are kept for it.
         present: What their scenes would be made from now.
-        now: The clock.
 
     Attributes:
         lies: Pictures that are not what their plugin said.
     """
 
-    def __init__(
-        self,
-        takes: Takes,
-        *,
-        out_dir: Path,
-        maker: Maker,
-        present: Present,
-        now: Callable[[], datetime],
-    ) -> None:
+    def __init__(self, asking: Inquiry, *, keeps_bytes: bool, present: Present) -> None:
         self.lies: list[Lie] = []
-        self._takes = takes
-        self._out_dir = out_dir
-        self._maker = maker
+        self._asking = asking
+        self._options = asking.options
+        self._story = asking.story
+        self._keeps_bytes = keeps_bytes
         self._present = present
-        self._now = now
         self._failures: list[Exception] = []
         self._found: list[_Arrival] = []
         self._groups = Groups[_Batch](self._write)
@@ -167,7 +199,7 @@ class TakingIn:
                 self._failures.append(error)
         try:
             if arrivals:
-                self._takes.take_in(arrivals, keep_bytes=self._maker.keeps_bytes)
+                self._story.take_in(arrivals, keep_bytes=self._keeps_bytes)
         except (OSError, HostError) as error:  # the next run takes in what is not noted
             self._failures.append(error)
 
@@ -177,35 +209,31 @@ class TakingIn:
             return batch.arrivals
         told = [(one.told, one.basis_now) for one in batch.arrivals]
         try:
-            are_there = self._takes.are_there(told, keep_bytes=self._maker.keeps_bytes)
+            are_there = self._story.are_there(told, keep_bytes=self._keeps_bytes)
         except (OSError, HostError) as error:  # the next run looks again
             self._failures.append(error)
             return ()
         return [
             one
             for one, is_there in zip(batch.arrivals, are_there, strict=True)
-            if not is_there or one.picture != self._place_of(one.told)
+            if not is_there or one.picture != self._story.files.place_of(one.told)
         ]
 
     def _basis_now(self, outcome: SceneOutcome) -> str | None:
-        return None if self._maker.is_guest or self._maker.is_draft else self._present(outcome)
+        return None if self._options.is_guest or self._options.is_draft else self._present(outcome)
 
     def _placed(self, one: _Arrival) -> NewTake:
         """Put a picture at its place, where it is not there, and return its take."""
         told = one.told
         new = self._looked_at(told, one.picture)
-        place = self._place_of(new)
+        place = self._story.files.place_of(new)
         if place == one.picture:
             return new
-        is_shown = one.picture.parent == self._out_dir / IMAGES
-        put_at(
-            place,
-            one.picture,
-            out_dir=self._out_dir,
-            sha256=new.sha256,
-            durable=is_shown or not self._maker.keeps_bytes,  # else the story's own copy will be
-        )
-        if is_shown or self._place_of(told) == one.picture:
+        is_shown = one.picture.parent == self._options.out_dir / IMAGES
+        # Not durable where the story's own copy will be.
+        durable = is_shown or not self._keeps_bytes
+        self._story.files.place(new, one.picture, durable=durable)
+        if is_shown or self._story.files.place_of(told) == one.picture:
             one.picture.unlink(missing_ok=True)  # it would look edited by hand, or damaged
         return new
 
@@ -225,13 +253,8 @@ class TakingIn:
         self.lies.append(Lie(told, is_another))
         return replace(told, **is_another, row={**told.row, **is_another})
 
-    def _place_of(self, new: NewTake) -> Path:
-        return self._takes.place_for(
-            new.scene_id, role=new.role, sha256=new.sha256, media_type=new.media_type
-        )
-
     def _new_take(self, outcome: SceneOutcome, row: Mapping[str, Any]) -> NewTake:
-        maker = self._maker
+        asking = self._asking
         assert outcome.sha256 is not None, "a picture has a digest"
         assert outcome.image is not None, "it is a picture"
         assert outcome.width is not None, "and a size"
@@ -241,18 +264,18 @@ class TakingIn:
             scene_id=outcome.scene_id,
             role=outcome.role,
             sha256=outcome.sha256,
-            media_type=outcome.media_type or media_type_of(outcome.image),
+            media_type=outcome.media_type or _kind_of(outcome.image),
             width=outcome.width,
             height=outcome.height,
-            plugin=maker.plugin,
+            plugin=asking.plugin.name,
             purchase=outcome.purchase,
             basis=self._present(outcome),
             provider=_word(params, "provider"),
             model=_word(params, "model"),
             cost=outcome.bought_for or outcome.cost,  # that of the run says nothing of the picture
-            is_draft=maker.is_draft,
-            made_at=outcome.made_at or self._now(),
-            run_id=maker.run_id,
+            is_draft=self._options.is_draft,
+            made_at=outcome.made_at or asking.plugin.services.now(),
+            run_id=asking.run_id,
             row={name: part for name, part in row.items() if name != "image_path"},
         )
 
@@ -260,3 +283,8 @@ class TakingIn:
 def _word(params: Mapping[str, Any], name: str) -> str | None:
     word = params.get(name)
     return word if isinstance(word, str) else None
+
+
+def _kind_of(picture: Path) -> str:
+    """Return what a picture is by its name, where its plugin does not say."""
+    return _KINDS.get(picture.suffix.lower(), NO_PICTURE)

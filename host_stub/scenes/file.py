@@ -13,12 +13,12 @@ import stat
 from array import array
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol, cast
+from typing import cast
 
 from host_stub.contract import Scene
 from host_stub.errors import Problem, SceneFileError, UsageError, closest
 from host_stub.scenes.fields import scene_from
-from host_stub.scenes.index import SceneIndex, id_digest
+from host_stub.scenes.index import SceneFile, SceneIndex, id_digest
 from host_stub.scenes.json_lines import MAX_LINE_BYTES, MAX_PROBLEMS, SceneLines, refusal
 from host_stub.scenes.strict_json import JsonFault, parse
 
@@ -26,26 +26,24 @@ LINE_SUFFIXES = frozenset({".jsonl", ".ndjson"})
 _MORE_IDS = 10_000  # enough names to find a near one among
 
 
-class SceneFile(Protocol):
-    """A checked file as a source of scenes, with the place of each.
+class SceneView(SceneFile):
+    """All scenes of a file as somebody sees them; what is not another is as the file has it.
 
-    Attributes:
-        path: The file.
-        positions: Where each scene stands.
-        takes: How many pictures each of them wants, in their order.
+    Args:
+        scenes: Those of the file.
     """
 
-    @property
-    def path(self) -> Path: ...
-    @property
-    def positions(self) -> SceneIndex: ...
-    @property
-    def takes(self) -> bytearray: ...
-    def __len__(self) -> int: ...
-    def __iter__(self) -> Iterator[Scene]: ...
+    def __init__(self, scenes: SceneFile) -> None:
+        self.path = scenes.path
+        self.positions = scenes.positions
+        self.takes = scenes.takes
+        self._scenes = scenes
+
+    def __iter__(self) -> Iterator[Scene]:
+        return iter(self._scenes)
 
 
-class SceneList:
+class SceneList(SceneFile):
     """The scenes of a JSON document."""
 
     def __init__(self, path: Path, scenes: Sequence[Scene]) -> None:
@@ -53,9 +51,6 @@ class SceneList:
         self.positions = SceneIndex(array("Q", (id_digest(scene.scene_id) for scene in scenes)))
         self.takes = bytearray(scene.takes for scene in scenes)
         self._scenes = tuple(scenes)
-
-    def __len__(self) -> int:
-        return len(self._scenes)
 
     def __iter__(self) -> Iterator[Scene]:
         return iter(self._scenes)

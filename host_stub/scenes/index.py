@@ -11,6 +11,9 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterator
 from hashlib import blake2b
+from pathlib import Path
+
+from host_stub.contract import Scene
 
 _PART_BITS = 8
 
@@ -55,6 +58,26 @@ class SceneIndex:
                 yield self._order[first], self._order[place]
             else:
                 first = place
+
+
+class SceneFile:
+    """A checked file as a source of scenes, with the place of each.
+
+    Attributes:
+        path: The file.
+        positions: Where each scene stands.
+        takes: How many pictures each of them wants, in their order.
+    """
+
+    path: Path
+    positions: SceneIndex
+    takes: bytearray
+
+    def __len__(self) -> int:
+        return len(self.takes)
+
+    def __iter__(self) -> Iterator[Scene]:
+        raise NotImplementedError
 
 
 def _in_order(digests: array[int]) -> array[int]:

@@ -17,7 +17,7 @@ from typing import BinaryIO
 from host_stub.contract import Scene
 from host_stub.errors import Problem, SceneFileError
 from host_stub.scenes.fields import scene_from
-from host_stub.scenes.index import SceneIndex, digest, id_digest
+from host_stub.scenes.index import SceneFile, SceneIndex, digest, id_digest
 from host_stub.scenes.strict_json import JsonFault, parse
 
 MAX_LINE_BYTES = 16 * 1024 * 1024
@@ -33,7 +33,7 @@ long one beside another reads nothing. A page of more bytes is held by nobody.""
 Stamp = tuple[int, int, int]
 
 
-class SceneLines:
+class SceneLines(SceneFile):
     """The scenes of a JSON Lines file, checked when made.
 
     Args:
@@ -61,9 +61,6 @@ class SceneLines:
         with path.open("rb") as file:
             self._stamp = _stamp(file)
             self.positions = self._check(file, frozenset(chosen), limit)
-
-    def __len__(self) -> int:
-        return len(self._offsets)
 
     def __iter__(self) -> Iterator[Scene]:
         """Feed the scenes from the file as it is on disk.

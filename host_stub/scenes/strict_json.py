@@ -3,6 +3,9 @@
 Python's reader takes ``NaN``, lets the last of two equal keys win, and fails on long numbers and
 deep nesting with exceptions that have no place. Scene files are written by people and by programs,
 so each of these is refused where it stands.
+
+The words for what a value is, and whether it is text at all, are those of a scene and of each of
+its references.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Mapping
 from typing import Any
 
 MAX_DIGITS = 40
@@ -175,3 +179,32 @@ def _said(message: str) -> str:
     if message.startswith("Expecting"):
         return "expected" + message.removeprefix("Expecting")
     return message[:1].lower() + message[1:]
+
+
+_KINDS: Mapping[type, str] = {
+    str: "a string",
+    bool: "true or false",
+    int: "a number",
+    float: "a number with a fraction",
+    list: "a list",
+    tuple: "a list",
+    dict: "an object",
+    type(None): "null",
+}
+
+
+def kind(value: object) -> str:
+    """Name what stands there, without showing it."""
+    if value == "" and isinstance(value, str):
+        return "an empty string"
+    return _KINDS.get(type(value), type(value).__name__)
+
+
+def is_half_a_pair(text: str) -> bool:
+    """Return whether a string holds half of a surrogate pair, which JSON has and no file has."""
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            return True
+    return False

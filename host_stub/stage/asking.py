@@ -12,17 +12,17 @@ from dataclasses import dataclass, replace
 from datetime import UTC
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, Protocol, Self, TypeAlias, get_args
+from typing import TYPE_CHECKING, Final, Literal, Self, TypeAlias, get_args
 
-from host_stub.contract import ImageRequest, Lane, PlaceFor, ShownPicture, WantedTakes
-from host_stub.decisions.judge import SaidPrompt
+from host_stub.contract import Lane
 from host_stub.decisions.prompts import DirectedScenes
 from host_stub.errors import PluginError, UsageError
 from host_stub.plugins.selection import SelectedPlugin
-from host_stub.scenes.asked import AskedScenes
-from host_stub.scenes.file import SceneFile, read_scenes
-from host_stub.scenes.shard import Shard
+from host_stub.scenes.asked import AskedScenes, Shard
+from host_stub.scenes.file import read_scenes
+from host_stub.scenes.index import SceneFile
 from host_stub.standing.standing import SceneStanding
+from host_stub.story.book import SaidPrompt
 from host_stub.story.takes import is_current
 from host_stub.text.escape import escaped
 from host_stub.text.file_names import expect_names
@@ -82,15 +82,6 @@ class RunOptions:
     json_only: bool = False
 
 
-class Desk(Protocol):
-    """What a request needs to know of a story; :class:`host_stub.story.keeper.Story` is one."""
-
-    @property
-    def place_for(self) -> PlaceFor: ...
-    def wanted_takes(self, scene_id: str) -> Sequence[WantedTakes]: ...
-    def shown_picture(self, scene_id: str, *, plugin: str) -> ShownPicture | None: ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """The scenes of a run.
@@ -118,75 +109,14 @@ class Asked:
         """
         part = read_scenes(options.scenes_path, scene_ids=options.scene_ids, limit=options.limit)
         expect_names((scene.scene_id, "scene") for scene in part)
-        scenes = _as_asked(part, options, said)
+
+        def as_asked(scenes: SceneFile) -> SceneFile:
+            return AskedScenes(DirectedScenes(scenes, said), least=options.takes)
+
+        scenes = as_asked(part)
         if options.limit is None and not options.scene_ids:
             return cls(whole=scenes, scenes=scenes)
-        return cls(whole=story_of(options, scenes, said), scenes=scenes)
-
-
-def _as_asked(scenes: SceneFile, options: RunOptions, said: Mapping[str, SaidPrompt]) -> SceneFile:
-    return AskedScenes(DirectedScenes(scenes, said), least=options.takes)
-
-
-def scenes_asked_for(
-    options: RunOptions, said: Mapping[str, SaidPrompt] | None = None
-) -> SceneFile:
-    """Return the scenes that are asked for; see :meth:`Asked.of`."""
-    return Asked.of(options, {} if said is None else said).scenes
-
-
-def story_of(
-    options: RunOptions, scenes: SceneFile, said: Mapping[str, SaidPrompt] | None = None
-) -> SceneFile:
-    """Return all scenes of the file, of which ``scenes`` are asked for.
-
-    Raises:
-        SceneFileError: The file cannot be used any more.
-    """
-    if options.limit is None and not options.scene_ids:
-        return scenes
-    return _as_asked(read_scenes(options.scenes_path), options, {} if said is None else said)
-
-
-def image_request(
-    plugin: SelectedPlugin,
-    options: RunOptions,
-    scenes: SceneFile,
-    run_id: str,
-    *,
-    story: SceneFile | None = None,
-    desk: Desk | None = None,
-) -> ImageRequest:
-    """Make the request of a run; its plan is made of the same one.
-
-    Args:
-        plugin: Will make the pictures.
-        options: What is asked for.
-        scenes: The scenes to ask for.
-        run_id: Names the run.
-        story: All scenes of the file; read anew if absent, and named where they are more.
-        desk: What is noted of the story; nothing if absent.
-
-    Raises:
-        SceneFileError: The file has changed since it was checked.
-    """
-    if story is None:
-        story = story_of(options, scenes)
-    is_whole = len(story) == len(scenes)
-    return ImageRequest(
-        run_id=run_id,
-        scenes=scenes,
-        out_dir=options.out_dir,
-        story=None if is_whole else story,
-        max_cost_usd=options.max_cost_usd,
-        max_in_flight=options.max_in_flight,
-        scenes_dir=(options.scenes_dir or options.scenes_path.parent).absolute(),
-        wanted=None if desk is None or options.is_draft else desk.wanted_takes,
-        shown=None if desk is None else lambda one: desk.shown_picture(one, plugin=plugin.name),
-        place=None if desk is None else desk.place_for,
-        draft=options.is_draft,
-        lane=options.lane,
-    )
+        return cls(whole=as_asked(read_scenes(options.scenes_path)), scenes=scenes)
 
 
 def is_asked_for(standing: SceneStanding, only: frozenset[Only] = frozenset()) -> bool:

@@ -22,11 +22,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import TypeAdapter
 
 from host_stub.config.plugin_settings import masked
 from host_stub.contract import Lane, ScenePlan, StagePlan
@@ -112,17 +112,6 @@ class Wish(NamedTuple):
         return None
 
 
-class _Record(BaseModel):
-    """What is kept of it."""
-
-    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
-
-    made_by: dict[str, str]
-    make: int
-    cost_usd: str | None
-    wishes: list[tuple[str, str, str, str, str | None, int, int, int, str | None]]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Foreseen:
     """All that a run would buy.
@@ -134,10 +123,10 @@ class Foreseen:
         wishes: What would be bought of each scene and sheet.
     """
 
-    made_by: Mapping[str, Any]
+    made_by: dict[str, str]
     make: int = 0
     cost_usd: str | None = None
-    wishes: Sequence[Wish] = field(default_factory=tuple[Wish, ...])
+    wishes: tuple[Wish, ...] = ()
 
     @classmethod
     def of(
@@ -184,27 +173,17 @@ class Foreseen:
 
     def as_record(self) -> dict[str, Any]:
         """Return it as plain JSON values, to be kept."""
-        return {
-            "made_by": dict(self.made_by),
-            "make": self.make,
-            "cost_usd": self.cost_usd,
-            "wishes": [list(one) for one in self.wishes],
-        }
+        found: dict[str, Any] = _RECORD.dump_python(self, mode="json")
+        return found
 
     @classmethod
-    def from_record(cls, record: Mapping[str, Any]) -> Self:
+    def from_record(cls, record: Mapping[str, Any]) -> Foreseen:
         """Read what was kept.
 
         Raises:
             ValueError: It is none of ours.
         """
-        kept = _Record.model_validate(record)
-        return cls(
-            made_by=kept.made_by,
-            make=kept.make,
-            cost_usd=kept.cost_usd,
-            wishes=tuple(Wish(*row) for row in kept.wishes),
-        )
+        return _RECORD.validate_python(record)
 
     def beyond(self, confirmed: Foreseen) -> list[str]:
         """Say what is more, else or dearer than what was confirmed; empty if nothing is."""
@@ -228,6 +207,7 @@ class Foreseen:
         return [*said, *_named(found)]
 
 
+_RECORD: Final = TypeAdapter(Foreseen)
 _SAID_OF: Final = {
     "plugin": "another plugin makes the pictures",
     "source": "the plugin is of another version",

@@ -9,7 +9,6 @@ what is priced is what is bought.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -19,12 +18,11 @@ from host_stub.decisions.file import read_decisions
 from host_stub.decisions.judge import Bench
 from host_stub.decisions.merge import Merged, merge
 from host_stub.decisions.prompts import in_force, own_digests
-from host_stub.plugins.selection import SelectedPlugin
-from host_stub.scenes.file import SceneFile, read_scenes
-from host_stub.stage.asking import RunOptions, image_request, scenes_asked_for
-from host_stub.standing.standing import SceneStanding, survey_stage
+from host_stub.scenes.file import read_scenes
+from host_stub.scenes.index import SceneFile
+from host_stub.stage.survey import Inquiry
+from host_stub.standing.standing import SceneStanding
 from host_stub.story.book import Book
-from host_stub.story.keeper import Story
 
 Look: TypeAlias = Callable[[Callable[[SceneStanding], None]], Awaitable[None]]
 """Tells how each sheet and scene of the whole story stands, by what the book says at the time."""
@@ -52,46 +50,23 @@ def file_prompts(merged: Merged, scenes: SceneFile) -> Mapping[str, str]:
     return own_digests(scenes, given)
 
 
-async def direct(
-    merged: Merged,
-    plugin: SelectedPlugin,
-    stage: ImageStage,
-    options: RunOptions,
-    story: Story,
-    *,
-    run_id: str,
-) -> Applied:
+async def direct(merged: Merged, asking: Inquiry, stage: ImageStage) -> Applied:
     """Obey decisions about a story whose stage is open; what is shown moves in the book alone.
 
     Args:
-        merged: The decisions.
-        plugin: Whose stage it is.
+        merged: The decisions; they are about the whole story, whatever part is asked for.
+        asking: What is asked of the stage.
         stage: It.
-        options: What is asked for; decisions are about the whole story, whatever part that is.
-        story: It, or a copy of it.
-        run_id: Names the run.
 
     Raises:
         HostError: The scene file cannot be used, or the plugin cannot tell how its scenes stand.
     """
-    whole = replace(options, scene_ids=(), limit=None, only=frozenset())
 
     async def look(tell: Callable[[SceneStanding], None]) -> None:
-        scenes = scenes_asked_for(whole, story.book.said_prompts())
-        await survey_stage(
-            plugin,
-            stage,
-            image_request(plugin, whole, scenes, run_id, story=scenes, desk=story),
-            story.book,
-            tell,
-            scenes=scenes,
-            least=options.takes or 1,
-            is_guest=options.is_guest,
-            is_new=story.is_new,
-        )
+        await asking.of_all().look(stage, tell)
 
-    own = file_prompts(merged, read_scenes(options.scenes_path))
-    return await obey(merged, story.book, look, plugin=plugin.name, own=own)
+    own = file_prompts(merged, read_scenes(asking.options.scenes_path))
+    return await obey(merged, asking.story.book, look, plugin=asking.plugin.name, own=own)
 
 
 async def obey(

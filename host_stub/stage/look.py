@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -16,15 +17,9 @@ from host_stub.contract import ImageStage, Lane
 from host_stub.errors import UsageError, closest
 from host_stub.plugins.selection import SelectedPlugin
 from host_stub.scenes.file import read_scenes
-from host_stub.stage.asking import (
-    RunOptions,
-    image_request,
-    new_run_id,
-    scenes_asked_for,
-    story_of,
-)
+from host_stub.stage.asking import RunOptions
 from host_stub.stage.preflight import ask
-from host_stub.stage.survey import survey_story
+from host_stub.stage.survey import Inquiry
 from host_stub.standing.standing import SceneStanding
 from host_stub.story.keeper import Story
 
@@ -39,7 +34,6 @@ class Look:
         plugin: Would make the pictures.
         options: What a run of it would be asked.
         story: What is noted of it.
-        backend: anyio's event loop: ``asyncio`` or ``trio``.
     """
 
     def __init__(
@@ -47,23 +41,19 @@ class Look:
         plugin: SelectedPlugin,
         options: RunOptions,
         story: Story,
-        *,
-        backend: str = "asyncio",
     ) -> None:
         self._plugin = plugin
         self._options = options
         self._story = story
-        self._said = story.book.said_prompts()
-        self._backend = backend
 
     def at_notes_of(self, story: Story) -> Look:
         """Return the same look at the story as it was read another time."""
-        return Look(self._plugin, self._options, story, backend=self._backend)
+        return Look(self._plugin, self._options, story)
 
     def by_lane(self, lane: Lane) -> Look:
         """Return a look at the same story whose run would go by a lane."""
         options = replace(self._options, lane=lane)
-        return Look(self._plugin, options, self._story, backend=self._backend)
+        return Look(self._plugin, options, self._story)
 
     def at_all(self, tell: Callable[[SceneStanding], None]) -> None:
         """Tell how every scene stands, sheets first.
@@ -102,26 +92,8 @@ class Look:
         return {one: found[one] for one in named if one in found}
 
     def _survey(self, options: RunOptions, tell: Callable[[SceneStanding], None]) -> None:
-        plugin = self._plugin
-        scenes = scenes_asked_for(options, self._said)
-        request = image_request(
-            plugin,
-            options,
-            scenes,
-            new_run_id(plugin),
-            story=story_of(options, scenes, self._said),
-            desk=self._story,
-        )
-        survey_story(
-            plugin,
-            request,
-            self._story,
-            tell,
-            scenes=scenes,
-            least=options.takes or 1,
-            is_guest=options.is_guest,
-            backend=self._backend,
-        )
+        asking = Inquiry.about(self._plugin, options, self._story)
+        ask(self._plugin, partial(asking.look_ahead, tell=tell))
 
     def _unknown(self, wanted: str) -> UsageError:
         path = self._options.scenes_path
@@ -133,9 +105,7 @@ class Look:
         )
 
 
-def fetch_from(
-    plugin: SelectedPlugin, sha256: str, into: Path, *, backend: str = "asyncio"
-) -> bool:
+def fetch_from(plugin: SelectedPlugin, sha256: str, into: Path) -> bool:
     """Have a plugin put a picture that it keeps at ``into``; return whether it had it.
 
     Raises:
@@ -148,4 +118,4 @@ def fetch_from(
             return False
         return await fetch(sha256, into) is True
 
-    return ask(plugin, question, backend=backend)
+    return ask(plugin, question)

@@ -23,11 +23,20 @@ from host_stub.stage.asking import (
     guest_line,
 )
 from host_stub.stage.directing import decided
-from host_stub.stage.lane_plans import between, lane_lines, lanes_as_json, time_in_words
+from host_stub.stage.offered import each_once
 from host_stub.stage.preflight import ask
-from host_stub.stage.question import PlannedDecisions, Question, answered
-from host_stub.stage.scene_plans import route_lines, routes_as_json, scene_lines, scenes_as_json
-from host_stub.stage.stage_warnings import each_once
+from host_stub.stage.question import PlannedDecisions, answered
+from host_stub.stage.scene_plans import (
+    between,
+    lane_lines,
+    lanes_as_json,
+    route_lines,
+    routes_as_json,
+    scene_lines,
+    scenes_as_json,
+    time_in_words,
+)
+from host_stub.stage.survey import Inquiry
 from host_stub.standing.story_state import StaleScene, StoryState
 from host_stub.story.keeper import Story
 from host_stub.text.escape import escaped
@@ -36,6 +45,7 @@ from host_stub.text.format import (
     BEYOND_A_CAP,
     counted,
     dollars,
+    exact,
     how_to_settle,
 )
 
@@ -100,17 +110,17 @@ class RunPlan:
             "busy": stage.busy,
             "refused": stage.refused,
             "unsendable": stage.unsendable,
-            "cost_low_usd": _money(stage.cost_low_usd),
-            "cost_high_usd": _money(stage.cost_high_usd),
-            "cost_worst_usd": _money(stage.cost_worst_usd),
+            "cost_low_usd": exact(stage.cost_low_usd),
+            "cost_high_usd": exact(stage.cost_high_usd),
+            "cost_worst_usd": exact(stage.cost_worst_usd),
             "steps": [_step(one) for one in stage.steps],
             "expected_s": stage.expected_s,
             "lanes": lanes_as_json(stage.lanes),
-            "day_spent_usd": {name: _money(usd) for name, usd in stage.day_spent_usd.items()},
+            "day_spent_usd": {name: exact(usd) for name, usd in stage.day_spent_usd.items()},
             **scenes_as_json(stage),
             **self._standings(),
             "routes": routes_as_json(stage.routes),
-            "max_cost_usd": _money(self.max_cost_usd),
+            "max_cost_usd": exact(self.max_cost_usd),
             "confirm": self.confirm,
             "unconfirmable": self.unconfirmable,
             "notes": list(self._notes()),
@@ -251,7 +261,7 @@ def plan_pipeline(
     with Story.copied(plugin.services.project_dir, options.out_dir) as story:
         is_beside = options.is_guest and any(story.book.scenes())
         beside = [guest_line(plugin.name)] if is_beside else []
-        first = Question.about(plugin, options, story)
+        first = Inquiry.about(plugin, options, story)
         found = ask(plugin, partial(answered, first, merged), backend=backend)
     question, answer = found.question, found.answer
     foreseen = found.foreseen
@@ -279,7 +289,7 @@ def plan_pipeline(
 
 
 def _decided_json(decided: PlannedDecisions) -> dict[str, Any]:
-    return {"decisions_cost_usd": _money(decided.cost_usd), **decided.applied.as_json()}
+    return {"decisions_cost_usd": exact(decided.cost_usd), **decided.applied.as_json()}
 
 
 def _price_line(decided: PlannedDecisions) -> str:
@@ -289,7 +299,7 @@ def _price_line(decided: PlannedDecisions) -> str:
 
 
 def _step(one: PlannedStep) -> dict[str, Any]:
-    return one.model_dump(mode="json") | {"cost_high_usd": _money(one.cost_high_usd)}
+    return one.model_dump(mode="json") | {"cost_high_usd": exact(one.cost_high_usd)}
 
 
 def _at_most(usd: Decimal | None) -> str:
@@ -302,7 +312,3 @@ def _goes_by_a_batch(lanes: PlannedLanes) -> bool:
 
 def _sheets(number: int) -> str:
     return "a sheet" if number == 1 else "sheets"
-
-
-def _money(usd: Decimal | None) -> str | None:
-    return None if usd is None else f"{usd:f}"

@@ -1,7 +1,9 @@
-"""What a plan says of single scenes: what would be sent along, to whom, and what comes first.
+"""What a plan says of single scenes and of lanes: what is sent along, to whom, in which order.
 
 A long story is shown in its first scenes, those that would not be made before all others; the JSON
 has all of them.
+
+Of its lanes it says what each costs and takes, and what cannot be had in it.
 """
 
 from __future__ import annotations
@@ -12,10 +14,18 @@ from decimal import Decimal
 from itertools import islice
 from typing import Any, Final
 
-from host_stub.contract import PlannedReference, PlannedRoute, PlanWave, ScenePlan, StagePlan
+from host_stub.contract import (
+    PlannedLane,
+    PlannedLanes,
+    PlannedReference,
+    PlannedRoute,
+    PlanWave,
+    ScenePlan,
+    StagePlan,
+)
 from host_stub.text.addresses import in_text, in_value
 from host_stub.text.escape import escaped
-from host_stub.text.format import counted, dollars
+from host_stub.text.format import counted, dollars, duration, exact
 
 MOST_SHOWN: Final = 20
 """Scenes of one kind, or waves, that are shown."""
@@ -67,7 +77,7 @@ def scenes_as_json(stage: StagePlan) -> dict[str, Any]:
         "waves": [
             {
                 "scenes": wave.scenes,
-                "cost_high_usd": None if wave.cost_high_usd is None else f"{wave.cost_high_usd:f}",
+                "cost_high_usd": exact(wave.cost_high_usd),
             }
             for wave in stage.waves
         ],
@@ -79,7 +89,7 @@ def _as_json(one: ScenePlan) -> dict[str, Any]:
     """Return one scene's plan; addresses stand in it as in all that may be read by others."""
     told = one.model_dump(mode="json")
     shortened = {key: in_value(told[key]) for key in ("references", "problem")}
-    cost = None if one.cost_high_usd is None else f"{one.cost_high_usd:f}"
+    cost = exact(one.cost_high_usd)
     return told | shortened | {"cost_high_usd": cost}
 
 
@@ -174,3 +184,80 @@ def _reference(one: PlannedReference) -> str:
     name = f" as {escaped(one.name, limit=_LONGEST)}" if one.name else ""
     said = f" ({', '.join(escaped(each, limit=_LONGEST) for each in about)})" if about else ""
     return f"{escaped(in_text(one.image), limit=_LONGEST)}{name}{said}"
+
+
+_MOST_LINES: Final = 8
+_LONGEST_LINE: Final = 200
+
+
+def lanes_as_json(lanes: PlannedLanes | None) -> dict[str, Any] | None:
+    """Return the lanes as plain JSON values; ``None`` where the plugin says nothing of any."""
+    if lanes is None:
+        return None
+    return {
+        "ordinary": _lane_as_json(lanes.ordinary),
+        "batch": None if lanes.batch is None else _lane_as_json(lanes.batch),
+    }
+
+
+def goes_by_none(lanes: PlannedLanes) -> bool:
+    """Return whether there are batches to go by, and nothing of a plan does."""
+    return lanes.batch is not None and not lanes.batch.scenes
+
+
+def lane_lines(lanes: PlannedLanes, *, left_out: int = 0) -> Iterator[str]:
+    """Say both side by side, line by line; nothing where there is but one to go by.
+
+    Args:
+        lanes: What the plugin says of them.
+        left_out: How many pictures a cap leaves out of the plan: they are in neither price.
+    """
+    if lanes.batch is None:
+        return
+    yield "lanes, each with all that is to make:"
+    for name, lane in (("ordinary", lanes.ordinary), ("batch (--lane batch)", lanes.batch)):
+        goes = f" ({counted(lane.scenes, 'picture')} by this plan)" if lane.scenes else ""
+        cost = between(lane.cost_low_usd, lane.cost_high_usd)
+        yield f"  {name}: {cost}, {_when(lane)}{goes}"
+        yield from (f"    {escaped(one, limit=_LONGEST_LINE)}" for one in lane.cannot[:_MOST_LINES])
+    if left_out:
+        more = "" if lanes.batch.scenes else "; in a batch more may fit: plan with --lane batch"
+        yield f"  left out by a cap, and in neither price: {left_out}{more}"
+
+
+def _when(lane: PlannedLane) -> str:
+    if lane.expected_s is not None:
+        return time_in_words(lane.expected_s)
+    if lane.within_s is not None:
+        return f"within {duration(lane.within_s)}"
+    return "time unknown"
+
+
+def _lane_as_json(lane: PlannedLane) -> dict[str, Any]:
+    return {
+        "scenes": lane.scenes,
+        "cost_low_usd": exact(lane.cost_low_usd),
+        "cost_high_usd": exact(lane.cost_high_usd),
+        "expected_s": lane.expected_s,
+        "within_s": lane.within_s,
+        "cannot": list(lane.cannot),
+    }
+
+
+def time_in_words(expected_s: float | None) -> str:
+    """Word an expected time; below a second it is no finer, since starting takes as long."""
+    if expected_s is None:
+        return "unknown"
+    return "under a second" if expected_s < 1 else f"about {duration(expected_s)}"
+
+
+def between(low_usd: Decimal | None, high_usd: Decimal | None) -> str:
+    """Say a range of money whose ends may be unknown."""
+    if low_usd is None and high_usd is None:
+        return "unknown"
+    if low_usd is None:
+        return f"at most {dollars(high_usd)}"
+    if high_usd is None:
+        return f"at least {dollars(low_usd)}"
+    low, high = dollars(low_usd), dollars(high_usd)
+    return low if low == high else f"{low} to {high}"

@@ -24,11 +24,12 @@ from host_stub.contract import (
     SceneSource,
     SceneSurvey,
     StaleReason,
+    WantedTakes,
 )
 from host_stub.errors import ContractViolation
 from host_stub.plugins.selection import SelectedPlugin
-from host_stub.standing.known_takes import together
-from host_stub.story.book import Noted
+from host_stub.story.book import Noted, Wanted
+from host_stub.story.known_takes import together
 from host_stub.story.takes import Take, is_current, shown_of
 
 State: TypeAlias = Literal["current", "stale", "missing", "held", "pending"]
@@ -40,15 +41,6 @@ _REASONS: Final[tuple[StaleReason, ...]] = get_args(StaleReason)
 _NOT_TOLD: Final = 80
 SCENES_AT_ONCE: Final = 256
 """Scenes whose notes are read together."""
-
-
-class Want(Protocol):
-    """How many takes are wanted of a scene, as long as it has this basis."""
-
-    @property
-    def basis(self) -> str: ...
-    @property
-    def takes(self) -> int: ...
 
 
 class Notes(Protocol):
@@ -134,8 +126,7 @@ def standing_of(
     position: int | None = None,
     pick: int | None = None,
     shown: int | None = None,
-    wants: Iterable[Want] = (),
-    least: int = 1,
+    wants: Iterable[WantedTakes | Wanted] = (),
     is_guest: bool = False,
     is_new: bool = False,
 ) -> SceneStanding:
@@ -180,7 +171,7 @@ def standing_of(
         shown=now,
         due=due,
         takes=all_takes,
-        wanted=wanted_takes(scene, basis, wants, least=least),
+        wanted=wanted_takes(scene, basis, wants),
         asked_for=max(_said(wants, basis), default=0),
         basis=basis,
         size=survey.size,
@@ -216,7 +207,7 @@ def host_basis(scene: Scene, plugin: str) -> str:
 
 
 def wanted_takes(
-    scene: Scene | None, basis: str | None, wants: Iterable[Want], *, least: int = 1
+    scene: Scene | None, basis: str | None, wants: Iterable[WantedTakes | Wanted]
 ) -> int:
     """Return how many takes are wanted of what a scene would be made from now.
 
@@ -224,13 +215,12 @@ def wanted_takes(
         scene: What its file says; ``None`` for a sheet.
         basis: What it would be made from.
         wants: What was wanted of it; what was said for another basis says nothing of this one.
-        least: So many in any case.
     """
     own = 1 if scene is None else scene.takes
-    return min(MOST_TAKES, max(own, least, *_said(wants, basis)))
+    return min(MOST_TAKES, max([own, *_said(wants, basis)]))
 
 
-def _said(wants: Iterable[Want], basis: str | None) -> list[int]:
+def _said(wants: Iterable[WantedTakes | Wanted], basis: str | None) -> list[int]:
     return [want.takes for want in wants if want.basis == basis]
 
 
@@ -255,8 +245,6 @@ async def survey_stage(
     notes: Notes,
     tell: Callable[[SceneStanding], None],
     *,
-    scenes: SceneSource,
-    least: int = 1,
     is_guest: bool = False,
     is_new: bool = False,
     hear: Callable[[SceneSurvey, Noted], None] | None = None,
@@ -272,8 +260,6 @@ async def survey_stage(
         request: What it is asked about.
         notes: What the host knows of the story.
         tell: Called for each sheet and scene.
-        scenes: The scenes of the request, as the host has them.
-        least: So many takes are wanted of each scene in any case.
         is_guest: The plugin is not the config's.
         is_new: The story has no notes yet, or none any more: all that the plugin has is its own.
         hear: Called before each of these, with what the plugin says and what is noted.
@@ -297,17 +283,16 @@ async def survey_stage(
                 pick=noted.pick,
                 shown=noted.shown,
                 wants=noted.wants,
-                least=1 if scene is None else least,
                 is_guest=is_guest,
                 is_new=is_new,
             )
         )
 
     if not surveys(stage):
-        for position, scene, noted in _with_notes(scenes, notes):
+        for position, scene, noted in _with_notes(request.scenes, notes):
             stand(_of_itself(scene, plugin.name), noted, scene, position)
         return
-    join = _Join(scenes, notes, stand)
+    join = _Join(request.scenes, notes, stand)
     ask: Any = stage
     await ask.survey(request, join.take)
     problem = join.close()

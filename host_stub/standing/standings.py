@@ -13,8 +13,7 @@ from decimal import Decimal
 from typing import Final
 
 from host_stub.contract import Role, SceneOutcome
-from host_stub.scenes.file import SceneFile
-from host_stub.scenes.index import id_digest
+from host_stub.scenes.index import SceneFile, id_digest
 from host_stub.standing.standing import SceneStanding, State, is_wrong_aspect
 from host_stub.standing.story_state import Price
 

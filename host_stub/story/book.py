@@ -439,6 +439,11 @@ class Book:
         name = text(scene_id)
         return self._pointed("scene = ?", (name,))[0].get(name)
 
+    def shown_take(self, scene_id: str) -> Take | None:
+        """Return the take that a scene shows."""
+        number = self.shown(scene_id)
+        return None if number is None else self.take(scene_id, number)
+
     def pick(self, scene_id: str) -> int | None:
         """Return the number of the take that a person chose last, whether or not it is shown.
 

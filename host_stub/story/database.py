@@ -4,6 +4,18 @@ What is written in a transaction is durable once its end has returned, or was ne
 through a connection of their own, so that an event loop that asks what is wanted does not wait for
 a disk that is just taking what another thread writes. Apart from the book, which knows what is
 written.
+
+The book, and the bytes that nobody else keeps, lie outside of what may be deleted::
+
+    .story/<out folder>/       beside the config, one folder for each folder of results
+        story.db               takes, what is shown, what is wanted
+        objects/<sha256>       bytes of imports, and of takes whose plugin cannot give them back
+        place.json             which story this is, see ``finding.py``
+
+Texts that a person, a file or a plugin brought are kept as JSON strings in ASCII: they may hold
+halves of characters and zeros, which SQLite has no text for. What the host itself says (states,
+digests, times) is plain text. Takes and pointers are only ever added, and numbers never given out
+again.
 """
 
 from __future__ import annotations
@@ -19,15 +31,212 @@ from typing import Any, Final
 
 from host_stub import sqlite
 from host_stub.errors import StoryError
-from host_stub.story.folder import (
-    BOOK,
-    is_begun,
-    make_folders,
-    refuse_other_kinds,
-    sync_folder,
-    way_out,
+
+APPLICATION_ID: Final = 0x53746F72
+"""``Stor``."""
+
+VERSION: Final = 3
+"""Of these tables. Those with smaller numbers were made by snapshots before the first release, and
+are refused."""
+
+SCHEMA: Final = (
+    """
+    CREATE TABLE takes (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        scene TEXT NOT NULL,
+        number INTEGER NOT NULL CHECK (number >= 1),
+        role TEXT NOT NULL CHECK (role IN ('scene', 'sheet')),
+        sha256 TEXT NOT NULL CHECK (length(sha256) = 64),
+        media_type TEXT NOT NULL,
+        width INTEGER NOT NULL,
+        height INTEGER NOT NULL,
+        plugin TEXT,
+        purchase TEXT,
+        basis TEXT,
+        provider TEXT,
+        model TEXT,
+        cost_usd TEXT,
+        cost_basis TEXT NOT NULL,
+        is_draft INTEGER NOT NULL DEFAULT 0 CHECK (is_draft IN (0, 1)),
+        is_import INTEGER NOT NULL DEFAULT 0 CHECK (is_import IN (0, 1)),
+        is_rejected INTEGER NOT NULL DEFAULT 0 CHECK (is_rejected IN (0, 1)),
+        made_at TEXT NOT NULL,
+        run_id TEXT,
+        row TEXT NOT NULL,
+        UNIQUE (scene, number)
+    ) STRICT
+    """,
+    # A take by its purchase; NULLs are all different to SQLite, hence the empty texts.
+    """
+    CREATE UNIQUE INDEX one_take_a_purchase
+    ON takes (scene, ifnull(plugin, ''), purchase, sha256)
+    WHERE purchase IS NOT NULL
+    """,
+    """
+    CREATE UNIQUE INDEX one_take_a_picture
+    ON takes (scene, ifnull(plugin, ''), sha256, ifnull(basis, ''), is_import)
+    WHERE purchase IS NULL
+    """,
+    "CREATE INDEX by_purchase ON takes (plugin, purchase) WHERE purchase IS NOT NULL",
+    """
+    CREATE TRIGGER takes_stay BEFORE DELETE ON takes
+    BEGIN SELECT RAISE (ABORT, 'takes are only added'); END
+    """,
+    """
+    CREATE TRIGGER a_take_keeps_its_picture
+    BEFORE UPDATE OF scene, number, sha256, purchase, is_draft, is_import ON takes
+    BEGIN SELECT RAISE (ABORT, 'a take keeps its number and its picture'); END
+    """,
+    """
+    CREATE TABLE pointers (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        scene TEXT NOT NULL,
+        number INTEGER,
+        said_by TEXT NOT NULL CHECK (said_by IN ('run', 'person')),
+        why TEXT NOT NULL,
+        said_at TEXT NOT NULL,
+        undoes INTEGER UNIQUE REFERENCES pointers,
+        FOREIGN KEY (scene, number) REFERENCES takes (scene, number)
+    ) STRICT
+    """,
+    "CREATE INDEX pointers_of ON pointers (scene, seq)",
+    """
+    CREATE TRIGGER pointers_stay BEFORE DELETE ON pointers
+    BEGIN SELECT RAISE (ABORT, 'pointers are only added'); END
+    """,
+    """
+    CREATE TABLE wants (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        scene TEXT NOT NULL,
+        basis TEXT NOT NULL,
+        takes INTEGER NOT NULL CHECK (takes >= 1),
+        shows_newest INTEGER NOT NULL DEFAULT 0 CHECK (shows_newest IN (0, 1)),
+        said_at TEXT NOT NULL
+    ) STRICT
+    """,
+    "CREATE INDEX wants_of ON wants (scene, basis, seq)",
+    """
+    CREATE TABLE notes (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        scene TEXT NOT NULL,
+        reviewer TEXT NOT NULL,
+        note TEXT,
+        said_at TEXT NOT NULL
+    ) STRICT
+    """,
+    "CREATE INDEX notes_of ON notes (scene, reviewer, seq)",
+    """
+    CREATE TABLE prompts (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        scene TEXT NOT NULL,
+        prompt TEXT,
+        said_for TEXT NOT NULL,
+        basis TEXT,
+        gave TEXT,
+        said_at TEXT NOT NULL
+    ) STRICT
+    """,
+    "CREATE INDEX prompts_of ON prompts (scene, seq)",
+    "CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT",
+    # How a take's file was when it had the take's bytes: what is still so need not be read.
+    """
+    CREATE TABLE files (
+        scene TEXT NOT NULL,
+        number INTEGER NOT NULL,
+        size_bytes INTEGER NOT NULL,
+        time_ns INTEGER NOT NULL,
+        PRIMARY KEY (scene, number),
+        FOREIGN KEY (scene, number) REFERENCES takes (scene, number)
+    ) STRICT, WITHOUT ROWID
+    """,
 )
-from host_stub.story.schema import APPLICATION_ID, SCHEMA, VERSION
+"""The statements that make them, in their order."""
+
+
+STORIES: Final = ".story"
+BOOK: Final = "story.db"
+OBJECTS: Final = "objects"
+PLACE: Final = "place.json"
+
+
+def make_folders(folder: Path) -> None:
+    """Make a story's folders, for their owner alone, and see to it that they are on the disk.
+
+    Raises:
+        StoryError: One of them is a link, or something else; nothing is written through a link.
+        OSError: They cannot be made.
+    """
+    for one in (folder.parent, folder, folder / OBJECTS):
+        refuse_other_kinds(one)
+        one.mkdir(mode=0o700, parents=one == folder.parent, exist_ok=True)
+        refuse_other_kinds(one)
+    for one in (folder.parent.parent, folder.parent, folder):
+        sync_folder(one)
+
+
+def is_begun(folder: Path) -> bool:
+    """Return whether there is what only a story that has a book leaves in its folder."""
+    objects = folder / OBJECTS
+    return (folder / PLACE).exists() or (objects.is_dir() and any(objects.iterdir()))
+
+
+def way_out(path: Path) -> str:
+    """Say what may help where something of a story cannot be read or written."""
+    there = next(one for one in (path, *path.parents) if os.path.lexists(one))
+    if hasattr(os, "statvfs") and os.statvfs(there).f_flag & os.ST_RDONLY:
+        return f"the disk of {there} can only be read: copy the project to one that can be written"
+    needs = os.R_OK | os.W_OK | (os.X_OK if there.is_dir() else 0)
+    if not os.access(there, needs):
+        return (
+            f"this user may not read and write {there}: run as the user that it belongs to, or "
+            f"have that user give it to you (chown -R)"
+        )
+    return f"free space on the disk, and check the permissions of {path.parent}"
+
+
+def refuse_other_kinds(path: Path) -> None:
+    """Refuse what is neither a folder nor, where the book belongs, a file; above all, links.
+
+    A link would lead its writer elsewhere, a pipe would have its reader wait, and what is read as
+    absent would be an empty story.
+
+    Raises:
+        StoryError: It is there, and something else.
+    """
+    try:
+        mode = path.lstat().st_mode
+    except OSError:
+        return
+    is_expected = stat.S_ISREG(mode) if path.name == BOOK else stat.S_ISDIR(mode)
+    if is_expected:
+        return
+    what = "it is a link, which is not followed" if stat.S_ISLNK(mode) else _unlike(path)
+    raise StoryError(
+        path, what, hint="move it away; takes that were paid for are found again without it"
+    )
+
+
+def _unlike(path: Path) -> str:
+    return "it is no regular file" if path.name == BOOK else "it is no folder"
+
+
+def sync_folder(folder: Path) -> None:
+    """See to it that a power cut does not take the names in a folder, where the system can.
+
+    Raises:
+        OSError: The disk did not take them.
+    """
+    if os.name == "nt":
+        return
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except PermissionError:  # it may be passed through but not read: then it cannot be synced
+        return
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
 
 _OF_THE_SYSTEM: Final = (
     sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN

@@ -17,7 +17,6 @@ from collections.abc import (
     Generator,
     Iterable,
     Iterator,
-    Mapping,
     Sequence,
 )
 from contextlib import contextmanager, suppress
@@ -26,13 +25,14 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from host_stub.contract import Cost, KnownTake, Role, SceneSurvey, ShownPicture, WantedTakes
 from host_stub.errors import HostError, NoSuchTake, ResultsNotWritten, StoryError
 from host_stub.story.book import LOST, Book, Noted
 from host_stub.story.files import named_file
 from host_stub.story.finding import note_places, own_folder, story_folder
+from host_stub.story.known_takes import take_of
 from host_stub.story.pictures import MOST_BYTES, Looks, extension_of, is_whole, look_at
 from host_stub.story.results import Fetch, Found, ResultFiles, image_name
 from host_stub.story.takes import NewTake, Stamp, Take, made_of, shown_of
@@ -51,7 +51,7 @@ _GROUP: Final = 200
 """Surveys that are learned, or files that are noted, in one transaction."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class PutBack:
     """What became of the files that were not there.
 
@@ -59,20 +59,12 @@ class PutBack:
         restored: How many takes were put back.
         lost: Those whose bytes nobody has any more.
         set_aside: Where files are that lay in the places of takes and were others.
+        right: Files that are right, to be noted.
     """
-
-    restored: int
-    lost: tuple[Take, ...]
-    set_aside: tuple[Path, ...] = ()
-
-
-@dataclass(slots=True, kw_only=True)
-class _Mended:
-    """What :class:`PutBack` says, in the making, and the files that are right, to be noted."""
 
     restored: int = 0
     lost: list[Take] = field(default_factory=list[Take])
-    aside: list[Path] = field(default_factory=list[Path])
+    set_aside: list[Path] = field(default_factory=list[Path])
     right: list[tuple[str, int, Stamp]] = field(default_factory=list[tuple[str, int, Stamp]])
 
 
@@ -149,8 +141,7 @@ class Story:
             scene_id: The scene, or the sheet.
             plugin: Who is told: a picture that it did not make is told with its file.
         """
-        number = self.book.shown(scene_id)
-        take = None if number is None else self.book.take(scene_id, number)
+        take = self.book.shown_take(scene_id)
         if take is None or take.is_draft:
             return None
         path = None if take.plugin == plugin else self.files.bytes_of(take)
@@ -261,7 +252,6 @@ class Story:
         *,
         plugin: str,
         is_guest: bool = False,
-        row_of: Callable[[SceneSurvey, KnownTake], Mapping[str, Any]] | None = None,
     ) -> set[str]:
         """Take in what a plugin says of its pictures: takes that the book lacks, and bases.
 
@@ -274,7 +264,6 @@ class Story:
             surveys: What the plugin told.
             plugin: Its name in the config.
             is_guest: It is not the config's: its takes are shown only where nothing is shown.
-            row_of: Makes a take's row of the manifest.
 
         Returns:
             The scenes that show another take now than before; those that showed none are not among
@@ -285,9 +274,9 @@ class Story:
         for survey in surveys:
             group.append(survey)
             if len(group) == _GROUP:
-                changed |= self._learn(group, plugin, is_guest=is_guest, row_of=row_of)
+                changed |= self._learn(group, plugin, is_guest=is_guest)
                 group.clear()
-        return changed | self._learn(group, plugin, is_guest=is_guest, row_of=row_of)
+        return changed | self._learn(group, plugin, is_guest=is_guest)
 
     def _learn(
         self,
@@ -295,7 +284,6 @@ class Story:
         plugin: str,
         *,
         is_guest: bool,
-        row_of: Callable[[SceneSurvey, KnownTake], Mapping[str, Any]] | None,
     ) -> set[str]:
         for survey in group:  # before a pointer moves: an edited file is one of what was shown
             told = {one.sha256 for one in survey.takes}
@@ -316,8 +304,7 @@ class Story:
                 for one in sorted(survey.takes, key=_made_at):
                     take = known.get(one.purchase)
                     if take is None:
-                        row = row_of(survey, one) if row_of else dict[str, Any]()
-                        new = _new_take(survey, one, plugin, row)
+                        new = take_of(one, survey, plugin, otherwise_at=datetime.now(UTC))
                         if not (is_new or one.current or self.files.has(new)):
                             continue
                         (take,) = self.book.add([new])
@@ -469,8 +456,7 @@ class Story:
             arriving: Pictures that are about to be taken in.
             is_odd: Something lies there beside what is shown.
         """
-        number = self.book.shown(scene_id)
-        shown = None if number is None else self.book.take(scene_id, number)
+        shown = self.book.shown_take(scene_id)
         if shown is not None and not is_odd and self.files.is_shown(shown):
             return []
         takes = self.book.takes_of(scene_id)
@@ -529,7 +515,7 @@ class Story:
             fetch: Has the plugin give a picture once more.
         """
         there = self.files.image_names()
-        mended = _Mended()
+        mended = PutBack()
         for scene in self.book.glances():
             scene_id, role = scene.scene_id, scene.role
             names, is_in_story = there.get(stem_of(scene_id, role), ()), is_there(scene_id)
@@ -550,17 +536,15 @@ class Story:
                 else:
                     mended.lost.append(left)
         self._note(mended)
-        return PutBack(
-            restored=mended.restored, lost=tuple(mended.lost), set_aside=tuple(mended.aside)
-        )
+        return mended
 
-    def _mend(self, takes: Sequence[Take], fetch: Fetch | None, mended: _Mended) -> set[int]:
+    def _mend(self, takes: Sequence[Take], fetch: Fetch | None, mended: PutBack) -> set[int]:
         """Put a scene's takes back at their places; return those that are gone for good."""
         gone: set[int] = set()
         for take, stamp in self._doubtful(takes):
             aside = None if stamp is None else self.files.set_aside(take)
             if aside is not None:
-                mended.aside.append(aside)
+                mended.set_aside.append(aside)
             elif stamp is not None:
                 mended.right.append((take.scene_id, take.number, stamp))
                 continue
@@ -573,7 +557,7 @@ class Story:
                 gone.add(take.number)
         return gone
 
-    def _note(self, mended: _Mended) -> None:
+    def _note(self, mended: PutBack) -> None:
         if mended.right:
             self.book.note_stamps(mended.right)
             mended.right.clear()
@@ -799,28 +783,6 @@ def _says_no_more(new: NewTake, take: Take) -> bool:
 
 def _with_digest(takes: Iterable[Take], digest: str) -> Take | None:
     return next((take for take in takes if take.sha256 == digest), None)
-
-
-def _new_take(
-    survey: SceneSurvey, known: KnownTake, plugin: str, row: Mapping[str, Any]
-) -> NewTake:
-    return NewTake(
-        scene_id=survey.scene_id,
-        role=survey.role,
-        sha256=known.sha256,
-        media_type=known.media_type,
-        width=known.width,
-        height=known.height,
-        plugin=plugin,
-        purchase=known.purchase,
-        basis=known.basis,
-        provider=known.provider,
-        model=known.model,
-        cost=known.cost,
-        is_draft=known.draft,
-        made_at=known.made_at or datetime.now(UTC),
-        row=row,
-    )
 
 
 def _imported(

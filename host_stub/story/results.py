@@ -26,8 +26,8 @@ from typing import Final, TypeAlias
 
 from host_stub.contract import Role
 from host_stub.errors import ResultsNotWritten
+from host_stub.story.database import OBJECTS
 from host_stub.story.files import ASIDE, Folder, digest_of
-from host_stub.story.folder import OBJECTS
 from host_stub.story.pictures import EXTENSIONS, MOST_BYTES, Looks, extension_of, look_at
 from host_stub.story.takes import Glance, NewTake, Stamp
 from host_stub.text.file_names import stem_of
@@ -99,6 +99,35 @@ class ResultFiles:
         name = f"{digest[:12]}{Path(found.name).suffix}"
         stamp = _stamp_of(self.out_dir / TAKES / stem_of(scene_id, role) / name)
         return stamp is not None and stamp[0] == found.size_bytes
+
+    def place(self, take: NewTake, picture: Path, *, durable: bool = True) -> None:
+        """Copy a picture to its place among the takes; nothing happens if it is there.
+
+        Args:
+            take: What it is.
+            picture: Where it is.
+            durable: No power cut takes it away again.
+
+        Raises:
+            OSError: The disk did not let us, the bytes are others by now, or another file lies at
+                the place; that is as it was.
+        """
+        place, sha256 = self.place_of(take), take.sha256
+        name = place.name
+        with (
+            picture.open("rb", buffering=0) as source,
+            Folder.opened(self.out_dir, TAKES, place.parent.name, make=True) as folder,
+        ):
+            if folder.details(name) is not None:
+                with folder.reading(name) as lying:
+                    if digest_of(lying) == sha256:
+                        return
+                there = "another file lies in a take's place"
+                raise FileExistsError(errno.EEXIST, there, str(place))
+            if not folder.put(name, source, sha256=sha256, durable=durable):
+                raise OSError(f"{picture} was changed while it was copied")
+            if durable:
+                folder.sync()
 
     def has(self, take: NewTake) -> bool:
         """Return whether there is a file where a take lies; reads none of it."""

@@ -45,6 +45,11 @@ def dollars(usd: Decimal | None) -> str:
     return f"${whole}.{fraction.rstrip('0').ljust(2, '0')}"
 
 
+def exact(usd: Decimal | None) -> str | None:
+    """Write an amount for programs: a decimal string; ``None`` if it is not known."""
+    return None if usd is None else f"{usd:f}"
+
+
 def counted(number: int, one: str, many: str | None = None) -> str:
     """Say a count with its noun: ``1 scene``, ``3 scenes``, ``no scenes``."""
     if number == 1:

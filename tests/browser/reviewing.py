@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from host_stub.review.folder import NAME
+from host_stub.review.told import NAME
 from tests.browser.watched import Watched
 
 if TYPE_CHECKING:

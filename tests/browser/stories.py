@@ -14,8 +14,7 @@ from typing import Any
 from PIL import Image, ImageDraw
 
 from host_stub.contract import Cost, Scene
-from host_stub.review.folder import NAME, THUMBS, write_page
-from host_stub.review.told import Told, row_of
+from host_stub.review.told import NAME, THUMBS, Told, row_of, write_page
 from host_stub.standing.standing import SceneStanding
 from host_stub.story.takes import Take
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from host_stub.decisions.file import read_decisions
-from host_stub.decisions.judge import judge
 from host_stub.decisions.merge import merge
 from tests.browser.conftest import Watch
 from tests.browser.reviewing import Reviewer
 from tests.browser.stories import BASIS, every_kind, sha256_of, story_of, written
+from tests.host.decisions.stories import judge
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from host_stub.contract import Scene
-from host_stub.review.folder import own_files
+from host_stub.review.told import own_files
 from host_stub.standing.standing import SceneStanding
 from tests.browser.conftest import Watch
 from tests.browser.reviewing import Reviewer

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from host_stub.config.file import KNOWN, HostConfig, load_config
-from host_stub.config.overrides import read_override
+from host_stub.config.file import KNOWN, HostConfig, load_config, read_override
 from host_stub.config.secrets import LONGEST_FILE_BYTES, resolve
 from host_stub.errors import ConfigError, SecretUnavailable
 

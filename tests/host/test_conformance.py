@@ -10,10 +10,9 @@ import pytest
 from host_stub.conformance.cases import CaseRefused, load_case
 from host_stub.conformance.catalogue import requirements
 from host_stub.conformance.lab import Lab
-from host_stub.conformance.report import tally
 from host_stub.conformance.requirement import TRIALS, Trial
 from host_stub.conformance.runner import Asked, conform
-from host_stub.conformance.verdict import Report, Result, Verdict
+from host_stub.conformance.verdict import Report, Result, Verdict, tally
 from host_stub.conformance.worker import Bench
 
 RESULT = Result(

@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 
 from host_stub.contract import Event
 from host_stub.events.journal import EventJournal, json_line, keep_earlier, write_whole
-from host_stub.events.plain_values import LONGEST_TEXT, plain
 from host_stub.events.stream import MOST_REJECTED, EventStream
 from host_stub.plugins.selection import Observer
+from host_stub.text.plain_values import LONGEST_TEXT, plain
 from host_stub.text.redaction import Redactor
 
 KEY = "sk-CANARY-0123456789"
@@ -177,7 +177,7 @@ class TestPipeline:
         assert told == bench.heard
         as_json = json.dumps(dict(told[0]), default=str)
         assert json.loads(as_json) == bench.lines()[0]
-        assert bench.stream.rejected == []
+        assert bench.stream.rejected_count == 0
 
     @pytest.mark.parametrize("case", INVALID)
     def test_an_invalid_event_is_kept_and_reaches_nobody(
@@ -197,9 +197,8 @@ class TestPipeline:
 
         assert told == bench.heard == []
         assert bench.stream.rejected_count == 2
-        assert [rejected.event["event"] for rejected in bench.stream.rejected] == [name, name]
-        assert any(part.startswith(problem) for part in bench.stream.rejected[0].problems)
         (line,) = bench.lines()
+        assert any(part.startswith(problem) for part in line["problems"])
         assert (line["event"], line["level"]) == ("host.event_rejected", "warning")
         assert line["rejected"]["event"] == name
 
@@ -210,8 +209,7 @@ class TestPipeline:
             bench.log.info(name, scene_id="a")
 
         assert bench.stream.rejected_count == MOST_REJECTED * 3
-        assert len(bench.stream.rejected) == MOST_REJECTED
-        assert len(bench.lines()) <= MOST_REJECTED
+        assert len(bench.lines()) == MOST_REJECTED
 
     def test_money_reaches_observers_as_decimal(self, bench: _Bench) -> None:
         """So that it can be added up without a float in between."""

@@ -9,7 +9,7 @@ import pytest
 
 from host_stub.cli import main
 from host_stub.config.file import load_config
-from host_stub.config.first_lines import PROVIDERS, first_lines, is_without_choice
+from host_stub.config.template import PROVIDERS, first_lines, is_without_choice
 from stage3_plugin.providers.models import models_known_of
 from stage3_plugin.settings import Settings
 

@@ -13,9 +13,15 @@ import pytest
 from host_stub.cli import main
 from host_stub.contract import Scene
 from host_stub.errors import StoryNotRead
-from host_stub.scenes.importing.reading import problems_of, read_bytes, read_story
+from host_stub.scenes.importing.reading import (
+    cast_tables,
+    problems_of,
+    read_bytes,
+    read_story,
+    references_from,
+    scene_file,
+)
 from host_stub.scenes.importing.story import MOST_BYTES, MOST_SCENES, NotAStory, Read
-from host_stub.scenes.importing.writing import cast_tables, references_from, scene_file
 from stage3_plugin.settings import Settings
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pytest
 
 from host_stub.contract import Lane, PlannedLane, PlannedLanes
-from host_stub.stage.lane_plans import lane_lines
+from host_stub.stage.scene_plans import lane_lines
 from tests.host.conftest import Distribute
 from tests.host.test_planning import FULL, SCRIPTED, Planner, here
 

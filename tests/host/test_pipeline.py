@@ -41,7 +41,7 @@ from host_stub.events.journal import EventJournal
 from host_stub.plain_image import flat_png
 from host_stub.plugins.selection import Observer, SelectedPlugin
 from host_stub.run.pipeline import RunOptions, RunReport, redactor_for, run_pipeline
-from host_stub.stage.exit_codes import exit_code
+from host_stub.stage.preflight import exit_code
 from tests.host.conftest import Distribute
 from tests.kit.mutants import Mutant, running
 from tests.projects import Project, ended

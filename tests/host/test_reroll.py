@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from host_stub.contract import MOST_TAKES, Scene, SceneSurvey, WantedTakes
-from host_stub.standing.reroll import price_of, reroll_of
 from host_stub.standing.standing import SceneStanding, standing_of
+from host_stub.standing.take_list import price_of, reroll_of
 from host_stub.story.takes import Take
 from tests.host.takes import take
 

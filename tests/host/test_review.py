@@ -20,11 +20,20 @@ from PIL import Image
 
 from host_stub.cli import main
 from host_stub.contract import Cost, Scene
-from host_stub.review.folder import own_files, write_page, write_told
 from host_stub.review.gathering import failures_of
 from host_stub.review.runs import SILENT_S, is_running
 from host_stub.review.shrinking import SIDE_PX, shrink
-from host_stub.review.told import DATA, FIRST_SCENES, PULSE, REST, Told, row_of
+from host_stub.review.told import (
+    DATA,
+    FIRST_SCENES,
+    PULSE,
+    REST,
+    Told,
+    own_files,
+    row_of,
+    write_page,
+    write_told,
+)
 from host_stub.standing.standing import SceneStanding
 from host_stub.story.keeper import Story
 from host_stub.story.takes import Take

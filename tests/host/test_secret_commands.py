@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from host_stub.config.file import load_config
-from host_stub.config.secret_commands import MOST_BYTES, NoSecret, secret_of
+from host_stub.config.secrets import MOST_BYTES, NoSecret, secret_of
 from host_stub.errors import SecretUnavailable
 
 SECRET = "sk-live-5ecret-0123456789"

@@ -11,8 +11,8 @@ from hypothesis import given
 
 from host_stub.cli import main
 from host_stub.contract import Scene
+from host_stub.scenes.asked import FromItsPart, Shard, from_its_part
 from host_stub.scenes.file import SceneList, read_scenes
-from host_stub.scenes.shard import FromItsPart, Shard, from_its_part
 
 
 @given(scenes=st.integers(1, 40), of=st.integers(1, 50))

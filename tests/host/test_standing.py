@@ -26,7 +26,6 @@ from host_stub.contract import (
 )
 from host_stub.errors import ContractViolation
 from host_stub.plugins.selection import SelectedPlugin
-from host_stub.standing.known_takes import new_takes_of, together
 from host_stub.standing.standing import (
     SceneStanding,
     host_basis,
@@ -35,8 +34,9 @@ from host_stub.standing.standing import (
     survey_stage,
     wanted_takes,
 )
-from host_stub.standing.status import Status
+from host_stub.standing.story_state import Status
 from host_stub.story.book import Noted
+from host_stub.story.known_takes import new_takes_of, together
 from host_stub.story.takes import Take
 from tests.host.takes import FREE, PAID, WHEN, sha, take
 
@@ -119,7 +119,8 @@ def test_an_import_stands_for_one_picture_and_no_more() -> None:
     again = [WantedTakes(basis="now", takes=1)]
     asked = standing(survey(), imported(1), pick=1, shown=1, wants=again)
     found = standing(survey(), imported(1), pick=1, shown=1)
-    more = standing(survey(), imported(1), pick=1, shown=1, least=2)
+    two = scene(takes=2)
+    more = standing_of(survey(), two, [imported(1)], plugin="stage3", pick=1, shown=1)
     not_shown = standing(survey(), take(1, "then"), imported(2, "then"), shown=1)
 
     assert (found.state, found.to_make) == ("current", 0)
@@ -136,8 +137,7 @@ def test_what_was_wanted_of_another_basis_says_nothing_of_this_one() -> None:
     assert wanted_takes(scene(takes=3), "now", wants) == 3
     assert wanted_takes(scene(), None, wants) == 1
     assert wanted_takes(None, "now", wants) == 2
-    assert wanted_takes(scene(), "now", wants, least=4) == 4
-    assert wanted_takes(scene(), "now", wants, least=99) == MOST_TAKES
+    assert wanted_takes(scene(), "now", [WantedTakes(basis="now", takes=MOST_TAKES)]) == MOST_TAKES
 
 
 def test_what_only_the_plugin_knows_is_a_take_too() -> None:
@@ -296,7 +296,6 @@ async def surveyed(stage: object, *scenes: Scene, **said: Any) -> list[SceneStan
         request,
         said.pop("notes", Notes()),
         found.append,
-        scenes=scenes,
         **said,
     )
     return found
@@ -307,9 +306,9 @@ async def test_scenes_come_in_their_order_whatever_the_plugins_is() -> None:
     """With their places; a sheet has none, and ``--takes`` is not for it."""
     sheet = survey(scene_id="mira", role="sheet")
     told = [sheet, *(survey(scene_id=f"s{number}") for number in (2, 1, 3))]
-    scenes = [scene(f"s{number}") for number in (1, 2, 3)]
+    scenes = [scene(f"s{number}", takes=2) for number in (1, 2, 3)]
 
-    found = await surveyed(Telling(*told), *scenes, least=2)
+    found = await surveyed(Telling(*told), *scenes)
 
     assert [(one.scene_id, one.position, one.to_make) for one in found] == [
         ("mira", None, 1),

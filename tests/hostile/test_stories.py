@@ -11,9 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from host_stub.scenes.importing.reading import problems_of, read_bytes
+from host_stub.scenes.importing.reading import problems_of, read_bytes, scene_file
 from host_stub.scenes.importing.story import MOST_BYTES, NotAStory, Read
-from host_stub.scenes.importing.writing import scene_file
 
 WORDS = st.sampled_from(
     [

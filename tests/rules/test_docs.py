@@ -27,17 +27,16 @@ import stage3_plugin
 from host_stub import commands, contract, hookspecs
 from host_stub.cli import parser
 from host_stub.config.file import KNOWN, load_config
-from host_stub.conformance.known import read_known
 from host_stub.conformance.requirement import sentences
+from host_stub.conformance.runner import read_known
 from host_stub.contract import CostBasis, FailureCode
-from host_stub.decisions.fields import FIELDS
-from host_stub.decisions.file import FORMAT, KEYS, read_decisions
+from host_stub.decisions.file import FIELDS, FORMAT, KEYS, read_decisions
 from host_stub.errors import EXIT_INTERRUPTED, EXIT_STAGE, EXIT_STARTING, UsageError
 from host_stub.events import schema
 from host_stub.run import manifest, outcomes
 from host_stub.scenes.fields import ALIASES
 from host_stub.scenes.file import read_scenes
-from host_stub.stage import exit_codes
+from host_stub.stage import preflight
 from stage3_plugin.domain.events import StageWarned
 from stage3_plugin.settings import CastMember, FallbackRoute, PriceTable, Settings
 from tests.rules.repository import (
@@ -397,12 +396,12 @@ def test_every_exit_code_is_documented() -> None:
 
     assert helped == set(listed)
     assert listed == [
-        exit_codes.EXIT_DONE,
-        exit_codes.EXIT_FAILURES,
+        preflight.EXIT_DONE,
+        preflight.EXIT_FAILURES,
         EXIT_STARTING,
         EXIT_STAGE,
-        exit_codes.EXIT_UNKNOWN,
-        exit_codes.EXIT_PENDING,
+        preflight.EXIT_UNKNOWN,
+        preflight.EXIT_PENDING,
         128 + signal.SIGHUP,
         EXIT_INTERRUPTED,
         128 + signal.SIGTERM,

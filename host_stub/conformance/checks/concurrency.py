@@ -8,8 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from host_stub.conformance.behaviours import Hold, Ok
-from host_stub.conformance.checks.endings import outcome_of
-from host_stub.conformance.checks.seen import with_backend
+from host_stub.conformance.checks.seen import outcome_of, with_backend
 from host_stub.conformance.lab import Lab
 from host_stub.conformance.recorded import Recorded, Watching
 from host_stub.conformance.verdict import Broken, NotShown

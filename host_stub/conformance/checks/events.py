@@ -6,8 +6,7 @@ from decimal import Decimal
 
 from host_stub.conformance.behaviours import Refused, Unavailable
 from host_stub.conformance.checks.concurrency import held_a_moment
-from host_stub.conformance.checks.endings import retried
-from host_stub.conformance.checks.seen import with_backend
+from host_stub.conformance.checks.seen import retried, with_backend
 from host_stub.conformance.lab import Lab
 from host_stub.conformance.recorded import Heard, Recorded
 from host_stub.conformance.verdict import Broken, NotShown

@@ -1,6 +1,9 @@
-"""What the service says no to, or cannot do for now."""
+"""What the service says no to, or cannot do for now; and the secrets that it repeats."""
 
 from __future__ import annotations
+
+import json
+from collections.abc import Iterable
 
 from host_stub.conformance.behaviours import (
     OutOfMoney,
@@ -10,10 +13,10 @@ from host_stub.conformance.behaviours import (
     Unauthorized,
     Unavailable,
 )
-from host_stub.conformance.checks.endings import codes, failure_of, retried
-from host_stub.conformance.checks.seen import with_backend
+from host_stub.conformance.checks.seen import codes, failure_of, retried, with_backend
 from host_stub.conformance.lab import Lab
-from host_stub.conformance.verdict import Broken
+from host_stub.conformance.recorded import Recorded
+from host_stub.conformance.verdict import Broken, NotShown
 from host_stub.contract import FailureCode
 
 ENDLESS = 60
@@ -106,3 +109,52 @@ def spares_others(lab: Lab) -> str:
     if codes(ran, scenes)[::2] != ["made", "made"]:
         raise Broken(f"one scene was refused, and the others are {codes(ran, scenes)[::2]}")
     return "the scenes before and after a refused one have their pictures"
+
+
+@with_backend("secrets.not-in-events", behaviours=("Unauthorized",))
+def not_in_events(lab: Lab) -> str:
+    """Call the key wrong in words that have it in them, and look for it in the log."""
+    ran = _repeated(lab)
+    return _clean(lab, ((one.name, json.dumps(one.event, default=str)) for one in ran.heard))
+
+
+@with_backend("secrets.not-in-outcomes", behaviours=("Unauthorized",))
+def not_in_outcomes(lab: Lab) -> str:
+    """Call the key wrong in words that have it in them, and look for it in the outcomes."""
+    ran = _repeated(lab)
+    outcomes = [(f"the outcome of {one.scene_id}", one.model_dump_json()) for one in ran.outcomes]
+    summary = "" if ran.summary is None else ran.summary.model_dump_json()
+    return _clean(lab, [*outcomes, ("the summary", summary), ("what it raised", str(ran.raised))])
+
+
+@with_backend("secrets.not-in-results", behaviours=("Unauthorized",))
+def not_in_results(lab: Lab) -> str:
+    """Call the key wrong in words that have it in them, and look for it in the results."""
+    _repeated(lab)
+    paths = [path for path in lab.out.rglob("*") if path.is_file()]
+    return _clean(lab, ((str(one), one.read_bytes().decode("latin-1")) for one in paths))
+
+
+def _repeated(lab: Lab) -> Recorded:
+    """Run a scene for which the key is refused, with the key in the answer, and one that is made.
+
+    Raises:
+        NotShown: The case has no secrets.
+    """
+    if not lab.service.secrets:
+        raise NotShown("the case has no secret")
+    good, bad = lab.scenes(2)
+    lab.tell(bad, Unauthorized())
+    ran = lab.run([good, bad], max_in_flight=1)
+    if not lab.service.calls(bad.scene_id):
+        raise NotShown("the scene whose key is refused was never asked for")
+    return ran
+
+
+def _clean(lab: Lab, texts: Iterable[tuple[str, str]]) -> str:
+    looked = 0
+    for where, text in texts:
+        looked += 1
+        if any(secret in text for secret in lab.service.secrets):
+            raise Broken(f"a secret of the settings is in {where}")
+    return f"the answer repeated the key, and it is in none of {looked} places"

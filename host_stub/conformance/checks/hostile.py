@@ -12,8 +12,7 @@ from host_stub.conformance.behaviours import (
     Reset,
     TooLarge,
 )
-from host_stub.conformance.checks.endings import failure_of, outcome_of
-from host_stub.conformance.checks.seen import with_backend
+from host_stub.conformance.checks.seen import failure_of, outcome_of, with_backend
 from host_stub.conformance.lab import Lab
 from host_stub.conformance.recorded import Recorded
 from host_stub.conformance.verdict import Broken, NotShown

@@ -14,8 +14,7 @@ import structlog
 
 from host_stub.conformance.lab import Lab
 from host_stub.conformance.requirement import tries
-from host_stub.conformance.seen import changed, digest_of, tree_of
-from host_stub.conformance.surroundings import look, printed_bytes
+from host_stub.conformance.surroundings import changed, digest_of, look, printed_bytes, tree_of
 from host_stub.conformance.verdict import Broken
 
 _MOST_SHOWN: Final = 200

@@ -6,8 +6,7 @@ import re
 from decimal import Decimal
 
 from host_stub.conformance.behaviours import Empty, Refused
-from host_stub.conformance.checks.endings import outcome_of
-from host_stub.conformance.checks.seen import with_backend
+from host_stub.conformance.checks.seen import outcome_of, with_backend
 from host_stub.conformance.lab import Lab
 from host_stub.conformance.recorded import Recorded
 from host_stub.conformance.verdict import Broken, NotShown

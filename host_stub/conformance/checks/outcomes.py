@@ -7,7 +7,7 @@ from typing import Final
 
 from host_stub.conformance.lab import Lab
 from host_stub.conformance.requirement import tries
-from host_stub.conformance.seen import digest_of
+from host_stub.conformance.surroundings import digest_of
 from host_stub.conformance.verdict import Broken
 from host_stub.contract import StageSummary
 

@@ -10,7 +10,7 @@ from typing import Any, Final, cast
 from host_stub.conformance.checks.plans import accounted
 from host_stub.conformance.lab import Lab
 from host_stub.conformance.requirement import tries
-from host_stub.conformance.seen import changed, digest_of, tree_of
+from host_stub.conformance.surroundings import changed, digest_of, tree_of
 from host_stub.conformance.verdict import Broken, NotShown
 from host_stub.contract import (
     ImageRequest,

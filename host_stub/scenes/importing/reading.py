@@ -1,12 +1,15 @@
-"""Which kind of story a file is, by its name and its content, and its scenes, checked.
+"""Which kind of story a file is, its scenes, checked, and how they are written down.
 
-The one module here that touches a disk. What it returns is a scene file: every entry has passed
-the check that a run makes of it, so that what is written can be run.
+The one module here that touches a disk. What it returns is a scene file: every entry has passed the
+check that a run makes of it, so that what is written can be run. The cast becomes tables of a
+config.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import re
 import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,8 +24,7 @@ from host_stub.scenes.importing.scene_plan import is_scene_plan, read_scene_plan
 from host_stub.scenes.importing.story import MOST_BYTES, NotAStory, Read
 from host_stub.scenes.importing.table import is_table, read_table
 from host_stub.scenes.json_lines import MAX_PROBLEMS
-from host_stub.scenes.strict_json import JsonFault, decoded, parse
-from host_stub.scenes.values import is_half_a_pair
+from host_stub.scenes.strict_json import JsonFault, decoded, is_half_a_pair, parse
 
 KINDS: Final = "Markdown, CSV, a mulmoscript and an OpenMontage scene plan can be read"
 _MARKDOWN: Final = frozenset({".md", ".markdown", ".mdown", ".mkd"})
@@ -141,3 +143,47 @@ def _read_json(data: bytes) -> Read:
 def _not_text(fault: JsonFault) -> NotAStory:
     where = f"line {fault.line}, column {fault.column}"
     return NotAStory(Problem(where, fault.problem), hint=fault.hint or _CORRECT)
+
+
+_BARE = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
+"""A key that TOML takes without quotation marks."""
+
+
+def scene_file(read: Read) -> str:
+    """Return the scenes as the text of a scene file, which a person may go on editing."""
+    return json.dumps({"prompts": list(read.entries)}, ensure_ascii=False, indent=2) + "\n"
+
+
+def references_from(read: Read, *, source: Path, folder: Path) -> dict[str, Mapping[str, str]]:
+    """Return the cast with the files of its pictures as they are named from another folder.
+
+    Args:
+        read: A story; its files are relative to it.
+        source: The story's file.
+        folder: The folder of the config.
+    """
+    cast: dict[str, Mapping[str, str]] = {}
+    for name, member in read.cast.items():
+        image = member.get("image")
+        cast[name] = member if image is None else {**member, "image": _moved(image, source, folder)}
+    return cast
+
+
+def _moved(image: str, source: Path, folder: Path) -> str:
+    if source.parent.resolve() == folder.resolve() or Path(image).is_absolute():
+        return image
+    return Path(os.path.relpath(source.parent / image, folder)).as_posix()
+
+
+def cast_tables(cast: Mapping[str, Mapping[str, str]], *, plugin: str) -> str:
+    """Return a table of a plugin's settings for each member; nothing without any."""
+    return "".join(
+        f"\n[plugin.{plugin}.cast.{name if _BARE.fullmatch(name) else _quoted(name)}]\n"
+        + "".join(f"{key} = {_quoted(value)}\n" for key, value in member.items())
+        for name, member in cast.items()
+    )
+
+
+def _quoted(text: str) -> str:
+    """Write a text as TOML has it; JSON's escapes are TOML's, but for one that JSON leaves out."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -1,17 +1,20 @@
-"""What every reader of a foreign story makes of it, and how it refuses one.
+"""What every reader of a foreign story makes of it, by which words, and how it refuses one.
 
 The readers are pure: bytes of a file in, scenes or a refusal out. What a reader understood and did
 not take over is said in words, since a wish that goes lost is found out only when it is paid for.
+
+A table's columns, the fields of a Markdown scene and its front matter are the same words.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias, cast
 
 from host_stub.errors import Problem
-from host_stub.scenes.values import kind
+from host_stub.scenes.strict_json import kind
 
 MOST_BYTES: Final = 8 * 1024 * 1024
 """A longer file is refused: no story, and too much to hold at once."""
@@ -154,3 +157,61 @@ def list_at(where: str, value: object, *, hint: str) -> list[object]:
 def text_of(value: object) -> str:
     """Return a JSON string without spaces around it; an empty one where it is something else."""
     return value.strip() if isinstance(value, str) else ""
+
+
+_SAID: Final[Mapping[str, tuple[str, ...]]] = {
+    "scene_id": (
+        "id",
+        "scene id",
+        "scene",
+        "scene name",
+        "no",
+        "nr",
+        "number",
+        "#",
+        "shot",
+        "slug",
+    ),
+    "prompt": ("image prompt", "picture", "image", "description", "visual", "visual description"),
+    "negative_prompt": ("negative", "avoid"),
+    "style_tags": ("style", "styles", "style tag", "tags"),
+    "characters": ("character", "cast", "characters in scene"),
+    "references": ("reference", "reference images", "refs"),
+    "size": ("resolution", "dimensions"),
+    "width": (),
+    "height": (),
+    "seed": (),
+    "takes": ("take", "variants"),
+    "model": (),
+    "quality": (),
+    "lane": (),
+    "if_refused": (),
+}
+"""Our field, and other words for it; a space stands for a space, a dash and an underscore."""
+_FIELDS: Final = {
+    word: ours for ours, others in _SAID.items() for word in (ours.replace("_", " "), *others)
+}
+LISTS: Final = frozenset({"style_tags", "characters", "references"})
+_NUMBERS: Final = frozenset({"width", "height", "seed", "takes"})
+_WHOLE: Final = re.compile(r"-?[0-9]{1,18}", re.ASCII)
+_RUNS: Final = re.compile(r"[\s_-]+")
+
+
+def field_named(name: str) -> str | None:
+    """Return the field that a person means by a name; ``None`` for a name of their own."""
+    return _FIELDS.get(_RUNS.sub(" ", name.casefold()).strip(" :*"))
+
+
+def value_of(field: str, text: str) -> Any:
+    """Return the value of a field that was written as text; what is no number stays a text.
+
+    Whoever checks the scene then says what was expected there.
+    """
+    text = text.strip()
+    if field in LISTS:
+        return list(words_of(text))
+    if field == "if_refused":
+        return [text]
+    if field in _NUMBERS and _WHOLE.fullmatch(text):
+        return int(text)
+    return text

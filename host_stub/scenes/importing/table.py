@@ -13,15 +13,16 @@ from dataclasses import dataclass
 from typing import Final
 
 from host_stub.errors import Problem
-from host_stub.scenes.importing.named_fields import field_named, value_of
 from host_stub.scenes.importing.story import (
     Entry,
     NotAStory,
     Origin,
     Read,
+    field_named,
     listed,
     numbered,
     refuse_too_many,
+    value_of,
 )
 
 DELIMITERS: Final = (",", ";", "\t", "|")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from host_stub.contract import Scene
-from host_stub.decisions.decision import Decision, Origin
+from host_stub.decisions.judge import Bench, Judged
+from host_stub.decisions.merge import Decision, Merged, Origin
 from host_stub.standing.standing import SceneStanding
 from host_stub.story.takes import Take
 
@@ -27,3 +29,11 @@ def decision(
     """Make a decision of a file that is named after its reviewer."""
     origin = Origin(Path(f"{reviewer}.json"), index, reviewer)
     return Decision(scene_id=scene_id, origin=origin, **said)
+
+
+def judge(merged: Merged, standings: Iterable[SceneStanding], *, plugin: str) -> Judged:
+    """Judge the decisions about a whole story."""
+    bench = Bench(merged, plugin=plugin)
+    for one in standings:
+        bench.look(one)
+    return bench.close()

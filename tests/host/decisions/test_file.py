@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from host_stub.decisions.decision import Decision
 from host_stub.decisions.file import MOST_BYTES, MOST_DECISIONS, MOST_FILES, read_decisions
+from host_stub.decisions.merge import Decision
 from host_stub.errors import DecisionsError
 from tests.rules.repository import DOCS
 

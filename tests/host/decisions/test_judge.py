@@ -11,13 +11,12 @@ from hypothesis import strategies as st
 from host_stub.decisions.judge import (
     MOST_GUESSES,
     Order,
-    judge,
     judged,
 )
 from host_stub.decisions.merge import merge
 from host_stub.standing.standing import SceneStanding
 from host_stub.story.book import SaidPrompt
-from tests.host.decisions.stories import decision, standing
+from tests.host.decisions.stories import decision, judge, standing
 from tests.host.takes import FREE, PLUGIN, WHEN, sha, take
 
 

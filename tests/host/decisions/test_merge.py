@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from host_stub.decisions.decision import Decision
-from host_stub.decisions.merge import merge
+from host_stub.decisions.merge import Decision, merge
 from host_stub.errors import DecisionsError
 from tests.host.decisions.stories import decision
 from tests.host.takes import WHEN

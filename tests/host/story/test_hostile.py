@@ -16,13 +16,12 @@ from hypothesis import strategies as st
 from host_stub.errors import ResultsNotWritten, StoryError
 from host_stub.story import files, results
 from host_stub.story.book import Book
-from host_stub.story.database import Database
+from host_stub.story.database import VERSION, Database
 from host_stub.story.files import digest_of
 from host_stub.story.finding import story_folder
 from host_stub.story.keeper import Story
 from host_stub.story.pictures import MOST_BYTES
 from host_stub.story.results import ResultFiles
-from host_stub.story.schema import VERSION
 from host_stub.story.takes import NewTake, Take
 from tests.host.story.pictures import LONG_AGO, deliver, new_take, picture, put, sha256_of, shown_in
 
@@ -116,7 +115,7 @@ def test_a_link_in_the_place_of_a_take_is_no_take(story: Story, out: Path, victi
     (out / "images" / "s1.png").unlink()
     back = story.put_back(lambda _: True, lambda _, into: bool(into.write_bytes(picture(1))))
 
-    assert (back.restored, back.lost) == (1, ())
+    assert (back.restored, back.lost) == (1, [])
     assert not place.is_symlink()
     assert shown_in(out) == {"s1.png": picture(1)}
     assert untouched(victim)
