@@ -14,9 +14,7 @@ from typing import cast
 
 from stage3_plugin.errors import JobFailed, WorkUnusable
 from stage3_plugin.executors.base import Work, Worker
-
-LONGEST_PROBLEM = 4_000
-"""Characters; longer words would not be read to their end."""
+from stage3_plugin.runtime.system_errors import LONGEST_PROBLEM, in_one_line
 
 
 class Replica:
@@ -73,9 +71,3 @@ class Replica:
             most = f"{len(found):,} bytes, and at most {self._most_bytes:,} are taken"
             return JobFailed(f"made {most}", may_pass=False)
         return found
-
-
-def in_one_line(error: BaseException) -> str:
-    """Return an error's type and words, short enough to be read."""
-    words = " ".join(str(error).split())
-    return f"{type(error).__name__}: {words}"[:LONGEST_PROBLEM].removesuffix(": ")

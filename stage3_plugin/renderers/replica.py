@@ -12,8 +12,8 @@ from typing import Any, cast
 
 from stage3_plugin.domain.model import ModelRequest
 from stage3_plugin.errors import JobFailed, WorkUnusable
-from stage3_plugin.executors.replica import in_one_line
 from stage3_plugin.renderers.model_jobs import request_from, setup_from
+from stage3_plugin.runtime.system_errors import in_one_line
 
 WORK = "stage3_plugin.renderers.replica:made_of"
 """The target of a :class:`~stage3_plugin.executors.base.Work` that makes a model class."""
