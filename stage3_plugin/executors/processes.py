@@ -14,8 +14,8 @@ import sys
 from collections.abc import Mapping
 
 from stage3_plugin.executors.base import Surroundings, Work
+from stage3_plugin.executors.replica import PLAIN
 from stage3_plugin.executors.replicas import MOST_REPLICAS, Replicas, ReplicasOptions
-from stage3_plugin.executors.worker import PLAIN
 
 _KEPT = re.compile(
     r"PATH|PYTHON\w*|LANG|LANGUAGE|LC_\w+|TZ|HOME|TMPDIR|TEMP|TMP|SYSTEMROOT|WINDIR|PATHEXT|COMSPEC"

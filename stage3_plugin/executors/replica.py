@@ -16,6 +16,9 @@ from stage3_plugin.errors import JobFailed, WorkUnusable
 from stage3_plugin.executors.base import Work, Worker
 from stage3_plugin.runtime.system_errors import LONGEST_PROBLEM, in_one_line
 
+PLAIN = "stage3_plugin.executors.replica:Plain"
+"""The target of a :class:`~stage3_plugin.executors.base.Work` whose setup names a function."""
+
 
 class Replica:
     """Does the jobs of a work.
@@ -71,3 +74,22 @@ class Replica:
             most = f"{len(found):,} bytes, and at most {self._most_bytes:,} are taken"
             return JobFailed(f"made {most}", may_pass=False)
         return found
+
+
+class Plain:
+    """Does the jobs of a plain function, one after the other; a worker.
+
+    Args:
+        work: ``module:name``; bytes in, bytes out. It is imported at the first job, in which SIGINT
+            is ignored by now: what cannot be imported is a problem of the job, which says so.
+    """
+
+    at_once = 1
+
+    def __init__(self, work: bytes) -> None:
+        self._module, _, self._name = work.decode().partition(":")
+
+    def do(self, jobs: list[bytes]) -> list[bytes | JobFailed]:
+        """Do jobs; what is raised is put into words by who called."""
+        work = getattr(importlib.import_module(self._module), self._name)
+        return [work(job) for job in jobs]

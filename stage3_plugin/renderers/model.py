@@ -25,7 +25,7 @@ from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.errors import JobFailed, NoWorker, WorkerLost, WorkUnusable
 from stage3_plugin.executors.base import Executor
 from stage3_plugin.renderers.base import not_drawn
-from stage3_plugin.renderers.model_jobs import PLAIN, job_of
+from stage3_plugin.renderers.replica import PLAIN, job_of
 
 LOST_TRIES = 3
 """In all for one scene whose replica is lost over it: if it is the scene that kills them, each has
