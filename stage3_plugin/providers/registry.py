@@ -7,12 +7,12 @@ asks for it by that word.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Container, Iterator, Mapping
 from decimal import Decimal
 
 from pydantic import JsonValue
 
+from host_stub import contract
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.money import Prices
 from stage3_plugin.domain.request import BehindPrompt
@@ -26,28 +26,16 @@ from stage3_plugin.runtime.system_errors import in_one_line
 from stage3_plugin.settings import PictureMaker
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listed:
-    """A provider that is installed.
-
-    Attributes:
-        name: Its word in the settings.
-        sources: Who offers it; more than one is a conflict.
-    """
-
-    name: str
-    sources: tuple[str, ...]
-
-    @property
-    def problem(self) -> str | None:
-        """Say what keeps it from being used, as far as metadata shows."""
-        return "more than one distribution offers it" if len(self.sources) > 1 else None
-
-
-def listed(offers: Offers = PROVIDERS) -> Iterator[Listed]:
-    """Yield what is installed, sorted by name; nothing is imported for that."""
+def listed(offers: Offers = PROVIDERS, *, used: Container[str] = ()) -> Iterator[contract.Provider]:
+    """Yield who is installed, sorted by name; nothing is imported for that."""
     for name in offers.names:
-        yield Listed(name=name, sources=tuple(one.source for one in offers.all if one.name == name))
+        sources = [one.source for one in offers.all if one.name == name]
+        yield contract.Provider(
+            name=name,
+            source=" and ".join(sources),
+            in_use=name in used,
+            problem="more than one distribution offers it" if len(sources) > 1 else None,
+        )
 
 
 def maker_named(name: str, offers: Offers = PROVIDERS) -> type[PictureMaker]:
