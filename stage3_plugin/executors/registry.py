@@ -51,7 +51,8 @@ def _executor_named(kind: str) -> ExecutorType:
         found = EXECUTORS.load(kind)
         if callable(found) and hasattr(found, "Options"):
             return cast("ExecutorType", found)
-        raise EXECUTORS.unusable(kind, "it is no class of executors")
+        problem = "it is no class of executors"
+        raise EXECUTORS.unusable(kind, problem)
     except NotOffered as missing:
         hint = missing.hint
         raise SettingsRefused("executor.kind", str(missing), hint=hint) from missing.__cause__

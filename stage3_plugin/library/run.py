@@ -31,18 +31,16 @@ from host_stub.contract import (
     StageSummary,
 )
 from host_stub.scenes.index import SceneIndex
-from stage3_plugin.library.callback import until_it_raises
 from stage3_plugin.library.log import LOGGER
-from stage3_plugin.library.loops import LoopDoor
 from stage3_plugin.library.result import Progress, Summary, with_one_more
-from stage3_plugin.library.room import Room
+from stage3_plugin.library.room import LoopDoor, Room
 from stage3_plugin.library.scenes import (
     KeptScenes,
     SceneLike,
     ScenesLike,
     keep_in_turns,
 )
-from stage3_plugin.library.stopping import Stop, heeding
+from stage3_plugin.library.stopping import Stop, heeding, until_it_raises
 
 OnProgress: TypeAlias = Callable[[Progress], object]
 PathLike: TypeAlias = str | os.PathLike[str]

@@ -18,20 +18,17 @@ from stage3_plugin.domain.money import cap_in_microusd
 from stage3_plugin.domain.waited import Waited as Standing
 from stage3_plugin.engine import build
 from stage3_plugin.errors import SettingsRefused
-from stage3_plugin.library.callback import until_it_raises
-from stage3_plugin.library.interrupts import held_back
 from stage3_plugin.library.log import log_without
-from stage3_plugin.library.loops import LoopDoor, StageUnusable
 from stage3_plugin.library.opening import Opening, SettingsLike, opening_of
 from stage3_plugin.library.result import Pictures, Waited, waited_of
-from stage3_plugin.library.room import room_of
+from stage3_plugin.library.room import LoopDoor, StageUnusable, room_of
 from stage3_plugin.library.run import Asked, OnProgress, PathLike, PictureRun, Work, Workshop
 from stage3_plugin.library.scenes import (
     SceneLike,
     ScenesLike,
     keep_in_turns,
 )
-from stage3_plugin.library.stopping import Stop, heeding
+from stage3_plugin.library.stopping import Stop, heeding, held_back, until_it_raises
 
 UsdLike: TypeAlias = Decimal | int | float | str
 

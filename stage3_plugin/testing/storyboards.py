@@ -21,7 +21,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict
-from stage3_plugin.executors.processes import Processes
+from stage3_plugin.executors.replicas import Processes
 from stage3_plugin.renderers.previz import WORK, Previz
 from stage3_plugin.testing.bill import SIDES
 from stage3_plugin.testing.wire import Asked

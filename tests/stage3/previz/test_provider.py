@@ -11,7 +11,7 @@ from PIL import Image
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.errors import NoWorker, Stage3Error, WorkerLost
 from stage3_plugin.executors.base import Executor
-from stage3_plugin.executors.processes import Processes
+from stage3_plugin.executors.replicas import Processes
 from stage3_plugin.renderers.previz import WORK, Previz
 from tests.stage3.in_process import InProcess
 
