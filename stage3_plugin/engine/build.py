@@ -69,6 +69,7 @@ from stage3_plugin.providers.models import (
 from stage3_plugin.providers.options import options_of
 from stage3_plugin.providers.registry import maker_named, provider_at
 from stage3_plugin.providers.showing import prompt_in
+from stage3_plugin.renderers.base import RendererType, is_renderer
 from stage3_plugin.runtime.masking import Masked
 from stage3_plugin.runtime.system_errors import from_lack
 from stage3_plugin.settings import Settings
@@ -80,7 +81,6 @@ from stage3_plugin.transport.trust import named_trust
 if TYPE_CHECKING:
     from stage3_plugin.purchase.asking import KeyAnew, RenewableKey
     from stage3_plugin.purchase.conversation import Conversation
-    from stage3_plugin.renderers.previz import Previz
     from stage3_plugin.storage.references import References
     from stage3_plugin.transport.client import Client
 
@@ -233,9 +233,7 @@ def _made_here(
     made_by = maker_named(settings.provider)
     if issubclass(made_by, Hosted):
         return None
-    from stage3_plugin.renderers.previz import Previz  # noqa: PLC0415 - only when it is used
-
-    if issubclass(made_by, Previz):
+    if is_renderer(made_by):
         return _open_local(settings, made_by, pictures)
     problem = f"provider {settings.provider!r} neither buys pictures nor draws them"
     raise SettingsRefused("provider", problem)
@@ -243,16 +241,15 @@ def _made_here(
 
 @asynccontextmanager
 async def _open_local(
-    settings: Settings, made_by: type[Previz], pictures: Pictures
+    settings: Settings, renderer_type: RendererType, pictures: Pictures
 ) -> AsyncGenerator[Backend]:
     from stage3_plugin.executors.replicas import Processes, usable_cores  # noqa: PLC0415 - likewise
     from stage3_plugin.purchase.maker import LocalMaker  # noqa: PLC0415 - only when it is used
-    from stage3_plugin.renderers.previz import WORK  # noqa: PLC0415 - likewise
 
     workers = min(settings.capacity, usable_cores())
-    options = options_of(made_by.Options, settings.provider, settings.options)
-    async with Processes(WORK, workers) as executor:
-        renderer = made_by(executor, caption=settings.caption, options=options)
+    options = options_of(renderer_type.Options, settings.provider, settings.options)
+    async with Processes(renderer_type.work, workers) as executor:
+        renderer = renderer_type(executor, caption=settings.caption, options=options)
         route = replace(
             route_of(settings, None, is_here=True),
             edition_of=renderer.edition,

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeGuard
+
+from pydantic import BaseModel, JsonValue
 
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
+from stage3_plugin.executors.base import Executor
+from stage3_plugin.settings import PictureMaker
 
 
 class LocalRenderer(Protocol):
@@ -47,3 +51,26 @@ def not_drawn(problem: str, *, may_pass: bool = True) -> Verdict:
     """
     should_retry = None if may_pass else False
     return Verdict(kind=VerdictKind.UNREADABLE, message=problem, should_retry=should_retry)
+
+
+class RendererType(Protocol):
+    """A class of renderers, beside what every :class:`~stage3_plugin.settings.PictureMaker` has."""
+
+    @property
+    def work(self) -> str:
+        """What its executor runs, as ``module:function``; imported there, and never here."""
+        ...
+
+    @property
+    def Options(self) -> type[BaseModel]:  # noqa: N802 - a class of its own
+        """What the setting ``options`` may hold."""
+        ...
+
+    def __call__(
+        self, executor: Executor, /, *, caption: bool, options: Mapping[str, JsonValue]
+    ) -> LocalRenderer: ...
+
+
+def is_renderer(made_by: type[PictureMaker]) -> TypeGuard[RendererType]:
+    """Return whether a class is one of renderers."""
+    return hasattr(made_by, "work") and hasattr(made_by, "render")

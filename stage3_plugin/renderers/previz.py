@@ -52,6 +52,7 @@ class Previz(PictureMaker):
         options: The setting ``options``, as ``Options`` has taken it.
     """
 
+    work = WORK
     Options = PrevizOptions
     needs_model = False
     default_size_px = (1280, 720)
