@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from stage3_plugin.errors import NotStarted, SettingsRefused, Stage3Error
     from stage3_plugin.library.blocking import make_pictures, plan_pictures, wait_for_pictures
-    from stage3_plugin.library.loops import StageUnusable
     from stage3_plugin.library.original import (
         ScenesFailed,
         Stage3ImageGenerationService,
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
         Summary,
         Waited,
     )
+    from stage3_plugin.library.room import StageUnusable
     from stage3_plugin.library.run import PictureRun
     from stage3_plugin.library.scenes import ScenesRefused, Stage2Output
     from stage3_plugin.library.stage import PictureStage, open_stage
@@ -76,8 +76,8 @@ _HOMES = {
         "Waited",
     ),
     "library.run": ("PictureRun",),
+    "library.room": ("StageUnusable",),
     "library.scenes": ("ScenesRefused", "Stage2Output"),
-    "library.loops": ("StageUnusable",),
     "library.stage": ("PictureStage", "open_stage"),
     "library.stopping": ("Stop",),
     "settings": ("Settings",),

@@ -25,9 +25,6 @@
     ├── ReferenceRefused         .image .reason: it cannot be shown to a model
     ├── SpoolRefused             .reason: an answer over its caps, or broken in itself
     ├── FetchRefused             .reason .status: a picture's address did not give it
-    ├── RenderFailed             .may_pass: a local renderer could not make this picture
-    ├── RendererLost             .ends_run: it is gone over this picture; another may make it
-    ├── RendererUnusable         it can make no picture at all
     ├── JobFailed                .may_pass: a worker says why it could not do its job
     ├── WorkerLost               .how .last_words: a worker is gone over its job
     └── NoWorker                 no worker can be started
@@ -476,30 +473,6 @@ class ProviderBroken(Stage3Error):
     def __init__(self, provider: str, call: str, problem: str) -> None:
         self.provider = provider
         super().__init__(f"{call} of the provider {provider!r} {problem}")
-
-
-class RenderFailed(Stage3Error):
-    """A local renderer could not make this picture.
-
-    Attributes:
-        may_pass: It may be made the next time; else it would be the same again.
-    """
-
-    may_pass: bool = True
-
-
-class RendererLost(Stage3Error):
-    """A local renderer is gone over this picture, or out of reach; another may make it.
-
-    Attributes:
-        ends_run: So many were lost in a row that no other picture is tried.
-    """
-
-    ends_run: bool = False
-
-
-class RendererUnusable(Stage3Error):
-    """A local renderer can make no picture at all, as it is set."""
 
 
 class JobFailed(Stage3Error):

@@ -119,15 +119,7 @@ class _HostedStage:
         from stage3_plugin.providers.registry import listed  # noqa: PLC0415 - see above
 
         used = {route.endpoint.provider for route in self._stage.routes}
-        return tuple(
-            contract.Provider(
-                name=one.name,
-                source=" and ".join(one.sources),
-                in_use=one.name in used,
-                problem=one.problem,
-            )
-            for one in listed()
-        )
+        return tuple(listed(used=used))
 
     async def check_online(self) -> tuple[contract.OnlineCheck, ...]:
         """Ask whoever is paid what costs nothing; storyboards are drawn here, and ask nobody."""

@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, Self, TypeAlias, cast
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias, cast
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -402,6 +402,53 @@ class _OfARoute(BaseModel):
         return SecretStr(key)
 
 
+def _instead(example: object) -> Any:
+    """Return a field that a fallback takes over from the settings where it says nothing."""
+    return Field(default=None, examples=[example], description="Instead of the setting.")
+
+
+OwnOptions: TypeAlias = Annotated[
+    dict[str, JsonValue],
+    Field(
+        examples=[{"moderation": "low"}],
+        description="What only this provider has, by its own names; `stage3 providers` lists what "
+        "each takes. Other options are other pictures.",
+    ),
+]
+RequestsPerMinute: TypeAlias = Annotated[
+    Whole | None,
+    Field(
+        examples=[60],
+        ge=1,
+        le=1_000_000,
+        description="A limit of your account that you know: no more requests leave in any minute.",
+    ),
+]
+Pacing: TypeAlias = Annotated[
+    Literal["window", "paced"],
+    Field(
+        description="How `requests_per_minute` is kept: `window` sends as early as the last 60 "
+        "seconds allow, `paced` at even intervals, for accounts that allow no bursts. Without it, "
+        "leave this out.",
+    ),
+]
+PriceUsd: TypeAlias = Annotated[
+    Usd | None,
+    Field(
+        examples=["0.05"],
+        description="USD per picture, for providers that report neither cost nor tokens.",
+    ),
+]
+OwnPrices: TypeAlias = Annotated[
+    PriceTable | None,
+    Field(
+        examples=[{"output_image": "40.00"}],
+        description="USD per million tokens: `input_text`, `input_image`, `output_text`, "
+        "`output_image`; used instead of the shipped table.",
+    ),
+]
+
+
 class FallbackRoute(_OfARoute):
     """One more place where a picture is bought, if the one before it has refused it.
 
@@ -425,23 +472,11 @@ class FallbackRoute(_OfARoute):
         description="Sent to it for every scene, since each provider has its own words; else the "
         "scene's own, or the setting.",
     )
-    output_format: Literal["png", "jpeg", "webp"] | None = Field(
-        examples=["png"], default=None, description="Instead of the setting."
-    )
-    background: Literal["auto", "opaque", "transparent"] | None = Field(
-        examples=["auto"], default=None, description="Instead of the setting."
-    )
-    negative_prompt: Literal["append", "drop"] | None = Field(
-        examples=["append"], default=None, description="Instead of the setting."
-    )
-    style_tags: Literal["append", "drop"] | None = Field(
-        examples=["append"], default=None, description="Instead of the setting."
-    )
-    options: dict[str, JsonValue] = Field(
-        examples=[{"moderation": "low"}],
-        default_factory=dict[str, JsonValue],
-        description="What only its provider has; as the setting.",
-    )
+    output_format: Literal["png", "jpeg", "webp"] | None = _instead("png")
+    background: Literal["auto", "opaque", "transparent"] | None = _instead("auto")
+    negative_prompt: Literal["append", "drop"] | None = _instead("append")
+    style_tags: Literal["append", "drop"] | None = _instead("append")
+    options: OwnOptions = Field(default_factory=dict[str, JsonValue])
     capacity: Whole | None = Field(
         examples=[4],
         default=None,
@@ -450,32 +485,12 @@ class FallbackRoute(_OfARoute):
         description="At most this many scenes in flight at it; those at all routes together stay "
         "within the setting.",
     )
-    adaptive: YesOrNo | None = Field(
-        examples=[True], default=None, description="Instead of the setting."
-    )
-    requests_per_minute: Whole | None = Field(
-        examples=[60],
-        default=None,
-        ge=1,
-        le=1_000_000,
-        description="A limit of your account there that you know.",
-    )
-    pacing: Literal["window", "paced"] = Field(
-        default="window", description="How that is kept; as the setting."
-    )
-    timeout_s: Seconds | None = Field(
-        examples=[300.0], default=None, description="Seconds; instead of the setting."
-    )
-    price_usd: Usd | None = Field(
-        examples=["0.05"],
-        default=None,
-        description="USD per picture there, where it reports neither cost nor tokens.",
-    )
-    prices: PriceTable | None = Field(
-        examples=[{"output_image": "40.00"}],
-        default=None,
-        description="USD per million tokens there; used instead of the shipped table.",
-    )
+    adaptive: YesOrNo | None = _instead(True)
+    requests_per_minute: RequestsPerMinute = None
+    pacing: Pacing = "window"
+    timeout_s: Seconds | None = _instead(300.0)
+    price_usd: PriceUsd = None
+    prices: OwnPrices = None
     after_billed_refusal: YesOrNo | None = Field(
         examples=[True],
         default=None,
@@ -547,12 +562,7 @@ class Settings(_OfARoute):
         default=None,
         description="For scenes without one of their own; honoured where the provider can.",
     )
-    options: dict[str, JsonValue] = Field(
-        examples=[{"moderation": "low"}],
-        default_factory=dict[str, JsonValue],
-        description="What only this provider has, by its own names; `stage3 providers` lists what "
-        "each takes. Other options are other pictures.",
-    )
+    options: OwnOptions = Field(default_factory=dict[str, JsonValue])
     caption: YesOrNo = Field(
         default=True, description="previz only: the slate and caption; `false` gives a clean plate."
     )
@@ -636,19 +646,8 @@ class Settings(_OfARoute):
         description="Find out how much the provider takes, below `capacity`, from what it turns "
         "away; `false` keeps `capacity` in flight and only obeys the waits it asks for.",
     )
-    requests_per_minute: Whole | None = Field(
-        examples=[60],
-        default=None,
-        ge=1,
-        le=1_000_000,
-        description="A limit of your account that you know: no more requests leave in any minute.",
-    )
-    pacing: Literal["window", "paced"] = Field(
-        default="window",
-        description="How `requests_per_minute` is kept: `window` sends as early as the last 60 "
-        "seconds allow, `paced` at even intervals, for accounts that allow no bursts. Without it, "
-        "leave this out.",
-    )
+    requests_per_minute: RequestsPerMinute = None
+    pacing: Pacing = "window"
     max_attempts: Whole = Field(
         default=4,
         ge=1,
@@ -695,17 +694,8 @@ class Settings(_OfARoute):
         default=False, description="Use the proxy that HTTPS_PROXY and its like name."
     )
 
-    price_usd: Usd | None = Field(
-        examples=["0.05"],
-        default=None,
-        description="USD per picture, for providers that report neither cost nor tokens.",
-    )
-    prices: PriceTable | None = Field(
-        examples=[{"output_image": "40.00"}],
-        default=None,
-        description="USD per million tokens: `input_text`, `input_image`, `output_text`, "
-        "`output_image`; used instead of the shipped table.",
-    )
+    price_usd: PriceUsd = None
+    prices: OwnPrices = None
 
     budget_usd: Cap | None = Field(
         examples=["2.50"],

@@ -18,7 +18,7 @@ SHARED = [
 ]
 pytest.register_assert_rewrite(*SHARED)  # what tests share asserts too, and must under python -O
 
-from stage3_plugin.executors.processes import usable_cores  # noqa: E402 - likewise
+from stage3_plugin.executors.replicas import usable_cores  # noqa: E402 - likewise
 from tests import documents, promises, surroundings  # noqa: E402 - likewise
 from tests.fakes.image_api import ImageApi  # noqa: E402 - only now are its asserts rewritten
 from tests.laws import register_profiles  # noqa: E402 - likewise

@@ -1,6 +1,6 @@
 """What a scene's files are called: the same on every system, in every run, and no two alike.
 
-The image plugins, which know nothing of this room, have the same names; a test compares them.
+``plain_image``, which knows nothing of this room, has the same names; a test compares them.
 """
 
 from __future__ import annotations

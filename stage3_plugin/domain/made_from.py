@@ -10,9 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
-from typing import Any, cast, get_args
+from typing import Any, get_args
+
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from host_stub.contract import MOST_TAKES, StaleReason
 from stage3_plugin.domain.keys import Keys
@@ -32,8 +34,7 @@ _DIGITS = 16
 """So many tell two texts apart that a person wrote for one scene."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MadeFrom:
+class MadeFrom(BaseModel):
     """What the ledger keeps of how a picture was wanted.
 
     Attributes:
@@ -43,25 +44,20 @@ class MadeFrom:
             purchase's own.
         basis: The key of the first take of the wish at its first route; ``None`` if that is
             ``key``.
-        is_draft: It was made as a draft.
+        draft: It was made as a draft.
     """
 
-    words: str
+    model_config = ConfigDict(frozen=True, strict=True)
+
+    words: str = ""
     names: str = ""
     key: str | None = None
     basis: str | None = None
-    is_draft: bool = False
+    draft: bool = False
 
     def written(self) -> str:
         """Return the fact as the ledger keeps it; what goes without saying is left out."""
-        said = {
-            "words": self.words,
-            "names": self.names,
-            "key": self.key,
-            "basis": self.basis,
-            "draft": self.is_draft,
-        }
-        return json.dumps({name: value for name, value in said.items() if value})
+        return self.model_dump_json(exclude_defaults=True)
 
 
 def made_from(request: PictureRequest, *, key: str, basis: str, own_key: str) -> MadeFrom:
@@ -78,7 +74,7 @@ def made_from(request: PictureRequest, *, key: str, basis: str, own_key: str) ->
         names=_names(request),
         key=None if key == own_key else key,
         basis=None if basis == key else basis,
-        is_draft=request.is_draft,
+        draft=request.is_draft,
     )
 
 
@@ -91,20 +87,10 @@ def kept_of(purchase: Purchase) -> MadeFrom | None:
     maxsize=256
 )  # it is asked for several times of each, and is the same for takes of a wish
 def _kept(text: str | None) -> MadeFrom | None:
-    kept = _read(text)
-    if not isinstance(kept, dict):
+    try:
+        return MadeFrom.model_validate_json(text or "null")
+    except ValidationError:
         return None
-    facts = cast("dict[str, Any]", kept)
-    texts = {name: facts.get(name) for name in ("words", "names", "key", "basis")}
-    if any(not isinstance(text, str | None) for text in texts.values()):
-        return None
-    return MadeFrom(
-        words=texts["words"] or "",
-        names=texts["names"] or "",
-        key=texts["key"],
-        basis=texts["basis"],
-        is_draft=facts.get("draft") is True,
-    )
 
 
 def basis_of(purchase: Purchase) -> str:
@@ -124,7 +110,7 @@ def as_first_take(purchase: Purchase) -> NewPurchase:
 def is_draft(purchase: Purchase) -> bool:
     """Return whether a picture was made as a draft."""
     kept = kept_of(purchase)
-    return kept is not None and kept.is_draft
+    return kept is not None and kept.draft
 
 
 def shown_to(purchase: Purchase) -> dict[str, str] | None:

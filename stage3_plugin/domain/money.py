@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from decimal import ROUND_CEILING, Decimal
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
@@ -133,6 +133,7 @@ class Usage:
 
 
 Tokens: TypeAlias = Annotated[Usage, counts_of(Usage)]
+_CLASSES = tuple(one.name for one in fields(Usage))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,12 +147,7 @@ class Prices:
 
     def at_share(self, share: Decimal | None) -> Prices:
         """Return a part of all prices; of what part is not known, only what is free has one."""
-        return Prices(
-            input_text=_at_share(self.input_text, share),
-            input_image=_at_share(self.input_image, share),
-            output_text=_at_share(self.output_text, share),
-            output_image=_at_share(self.output_image, share),
-        )
+        return Prices(**{name: _at_share(getattr(self, name), share) for name in _CLASSES})
 
     def price(self, usage: Usage) -> int | None:
         """Price a usage in micro-USD; ``None`` if a class with tokens has no price.
@@ -159,12 +155,8 @@ class Prices:
         USD per million tokens is micro-USD per token, so the sum needs no further scaling.
         """
         total = Decimal(0)
-        for tokens, per_million in (
-            (usage.input_text, self.input_text),
-            (usage.input_image, self.input_image),
-            (usage.output_text, self.output_text),
-            (usage.output_image, self.output_image),
-        ):
+        for name in _CLASSES:
+            tokens, per_million = getattr(usage, name), getattr(self, name)
             if tokens == 0:
                 continue
             if per_million is None:

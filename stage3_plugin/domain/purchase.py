@@ -71,26 +71,25 @@ class NewPurchase:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settlement:
-    """How a purchase ended.
+class _Ending:
+    """What a settlement says, and its row then has.
 
     Attributes:
-        state: Where it goes.
+        state: Where it goes, or stands.
         cost_microusd: What it cost; ``None`` if that is not known. Ignored where nothing counts.
-        basis: How the cost is known.
-        why: One line for people.
+        why: One line for people, of the last change.
         picture: For ``PAID``.
         image_url: The provider's address of the picture, if it gave one.
         details: Facts about the picture worth keeping, such as a revised prompt.
         dropped: Wishes that could not be expressed.
         took_s: Seconds from sending to the whole answer, for plans; ``None`` if it did not come.
-        decided_by: Who decided; needed for ``WROTE_OFF``, and a person to give up a ``PAID`` one.
+        decided_by: Who decided, or corrected the cost; needed for ``WROTE_OFF``, and a person to
+            give up a ``PAID`` one.
         request_id: The provider's name of the exchange; what is known of it already stays.
     """
 
     state: State
     cost_microusd: int | None = None
-    basis: CostBasis = "unknown"
     why: str = ""
     picture: Picture | None = None
     image_url: str | None = None
@@ -102,43 +101,30 @@ class Settlement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Purchase:
+class Settlement(_Ending):
+    """How a purchase ended, and how its cost is known."""
+
+    basis: CostBasis = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Purchase(_Ending):
     """One row: what was bought, where it stands, and what it cost.
 
     Attributes:
         new: What it began as.
-        state: Where it stands.
         day: The day its money counts for, in the ledger's time zone.
         held_at: When its money was held.
         changed_at: When it came to its state.
-        cost_microusd: ``None`` while it is not settled, or if it is not known.
         basis: How the cost is known; ``None`` while it is not settled.
-        why: One line for people, of the last change.
-        picture: Of a ``PAID`` one.
-        image_url: See :class:`Settlement`.
-        details: Likewise.
-        dropped: Likewise.
-        took_s: Likewise.
-        decided_by: Likewise, or who corrected its cost.
-        request_id: Likewise.
         job: Its job as it stands, if it has one.
     """
 
     new: NewPurchase
-    state: State
     day: date
     held_at: datetime
     changed_at: datetime
-    cost_microusd: int | None = None
     basis: CostBasis | None = None
-    why: str = ""
-    picture: Picture | None = None
-    image_url: str | None = None
-    details: Mapping[str, str] = field(default_factory=dict[str, str])
-    dropped: tuple[str, ...] = ()
-    took_s: float | None = None
-    decided_by: DecidedBy | None = None
-    request_id: str | None = None
     job: Job | None = None
 
     @property

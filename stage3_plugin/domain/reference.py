@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 
-from host_stub.contract import Scene, ShownPicture
+from host_stub.contract import Scene
 
 OF_A_SCENE = "scene:"
 """How a reference begins that is the picture of another scene, or of a sheet."""
@@ -67,14 +67,6 @@ class BroughtPicture:
 
     sha256: str
     path: Path
-
-
-ShownBy: TypeAlias = Callable[[str], ShownPicture | None]
-"""Returns the picture that a host shows of a scene, or of a sheet, if it shows one."""
-
-
-def nothing_shown(_scene_id: str) -> None:
-    """Show nothing, where there is no host that shows anything."""
 
 
 class Sliced(Protocol):

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from host_stub.contract import ImageRequest, Lane, Scene, SceneSource
-from stage3_plugin.domain.reference import nothing_shown, wishes_of
+from stage3_plugin.domain.reference import wishes_of
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.route import Route
 from stage3_plugin.engine.showing.casting import Casting
@@ -234,7 +234,7 @@ class Asked:
         if request.story is not None:
             self.whole_story = Requests(request.story, self._request_of)
         self.scenes_dir = request.scenes_dir or Path()
-        self.shown_by_host = request.shown or nothing_shown
+        self.shown_by_host = request.shown or (lambda _scene_id: None)
         self.shows_any = False
         self.references = SceneReferences(None, steps.limits_of)
         self.told: tuple[str, ...] = ()

@@ -243,7 +243,7 @@ def _made_here(
 async def _open_local(
     settings: Settings, renderer_type: RendererType, pictures: Pictures
 ) -> AsyncGenerator[Backend]:
-    from stage3_plugin.executors.processes import Processes, usable_cores  # noqa: PLC0415 - likewise
+    from stage3_plugin.executors.replicas import Processes, usable_cores  # noqa: PLC0415 - likewise
     from stage3_plugin.purchase.maker import LocalMaker  # noqa: PLC0415 - only when it is used
 
     workers = min(settings.capacity, usable_cores())
@@ -631,7 +631,7 @@ def _shelf(
     settings: Settings, project_dir: Path, state: StateDir, pictures: Pictures, scenes_dir: Path
 ) -> References:
     """Return what holds the references of one run or plan."""
-    from stage3_plugin.executors.processes import Processes  # noqa: PLC0415 - only when it is used
+    from stage3_plugin.executors.replicas import Processes  # noqa: PLC0415 - only when it is used
     from stage3_plugin.storage import copies  # noqa: PLC0415 - likewise
     from stage3_plugin.storage.references import References  # noqa: PLC0415 - likewise
 

@@ -15,13 +15,11 @@ from stage3_plugin.domain.events import warn_of
 from stage3_plugin.domain.reference import Limits
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.engine.backend import Backend, Sender, route_of
-from stage3_plugin.errors import SettingsRefused
 from stage3_plugin.executors.base import Surroundings, Work
 from stage3_plugin.purchase.maker import LocalMaker
-from stage3_plugin.renderers.finding import NotFound, find_class
+from stage3_plugin.renderers.finding import find_class
 from stage3_plugin.renderers.model import ModelClass, ModelRenderer, decided_by
-from stage3_plugin.renderers.model_jobs import setup_of
-from stage3_plugin.renderers.replica import WORK
+from stage3_plugin.renderers.replica import WORK, setup_of
 from stage3_plugin.runtime.database_url import passwords_in
 from stage3_plugin.runtime.masking import Masked
 from stage3_plugin.settings import Settings
@@ -34,10 +32,7 @@ def _chosen(settings: Settings, project_dir: Path, path: tuple[str, ...]) -> Mod
         from stage3_plugin.renderers.diffusion import ready  # noqa: PLC0415 - only when used
 
         return ready.ready_model(settings, project_dir)
-    try:
-        found = find_class(settings.model_class, path)
-    except NotFound as missing:
-        raise SettingsRefused("model_class", str(missing), hint=missing.hint) from None
+    found = find_class(settings.model_class, path)
     said = settings.model_args.get("at_once")
     return ModelClass(
         model_class=settings.model_class,

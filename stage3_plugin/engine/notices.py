@@ -17,11 +17,10 @@ from pathlib import Path
 import anyio
 import anyio.lowlevel
 
-from stage3_plugin.domain.file_names import picture_name
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.states import State
 from stage3_plugin.engine.steps import Steps
-from stage3_plugin.errors import SceneIdRefused, StorageFailed
+from stage3_plugin.errors import StorageFailed
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.purchase.takes import first_take, live_takes
 from stage3_plugin.storage.keeping import KEPT
@@ -75,7 +74,8 @@ class Notices:
             request: Its picture.
             foreseen: Whether anything would be sent for it, where a plan knows that already.
         """
-        folder, name = self.images, self._name_there(picture_name(request))
+        folder = self.images
+        name = next((one for one in names_of(request) if one in self._there), None)
         if folder is None or name is None:
             dropped = self._to_say(request)
             if dropped and self._will_be_made(request, foreseen=foreseen):
@@ -95,7 +95,7 @@ class Notices:
         purchase = None if self.ledger is None else first_take(self.ledger, keys)
         if purchase is None or purchase.picture is None or purchase.state is not State.PAID:
             return
-        path = place_of(purchase.picture, folder, picture_name(request))
+        path = place_of(purchase.picture, folder, request)
         if not self.pictures.is_copy(purchase.picture.sha256, folder, path.name):
             self._replace(name)
 
@@ -137,13 +137,6 @@ class Notices:
         with suppress(OSError):
             return frozenset(os.listdir(self.images) if self.images else ())  # noqa: PTH208 - names are all it needs
         return frozenset()
-
-    def _name_there(self, scene_id: str) -> str | None:
-        """Return the name of a scene's picture, if one is there that will not stay."""
-        if self._there:
-            with suppress(SceneIdRefused):
-                return next((name for name in names_of(scene_id) if name in self._there), None)
-        return None
 
     def _replace(self, name: str) -> None:
         self._first_replaced = self._first_replaced or name

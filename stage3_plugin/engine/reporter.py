@@ -23,7 +23,6 @@ from stage3_plugin.domain.events import (
     StageWarned,
     warn_of,
 )
-from stage3_plugin.domain.file_names import picture_name
 from stage3_plugin.domain.made_from import generation_params
 from stage3_plugin.domain.money import UNKNOWN, Charge, add_costs, to_usd
 from stage3_plugin.domain.picture import Picture, Placed
@@ -80,9 +79,9 @@ class Results:
         Raises:
             PictureLost: The stored picture is gone or damaged, and so is its copy.
         """
-        root, name = self._folder.parent, picture_name(request, take=take)
+        root = self._folder.parent
         if self._place is None:
-            path = place_of(picture, self._folder, name)
+            path = place_of(picture, self._folder, request, take=take)
         else:
             path = self._place(
                 request.scene_id,
@@ -95,7 +94,7 @@ class Results:
         kept = await self._pictures.make_way(picture, path, root=root)
         if kept is not None:
             self._say(path, kept)
-        others = names_of(name) if self._place is None else ()
+        others = names_of(request, take=take) if self._place is None else ()
         return await self._pictures.put(picture, path, root=root, is_new=is_new, instead_of=others)
 
     def _say(self, path: Path, kept: Path) -> None:

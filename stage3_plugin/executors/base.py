@@ -14,10 +14,10 @@ Nothing heavy is imported here: replicas import it as well.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Protocol
 
 from stage3_plugin.errors import JobFailed
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 
-class Executor(Protocol):
+class Executor(AbstractAsyncContextManager["Executor"], Protocol):
     """Does one kind of job, several at once.
 
     Use it as an asynchronous context manager: entering starts nothing, the first job does, and
@@ -36,16 +36,6 @@ class Executor(Protocol):
     def slots(self) -> int:
         """How many jobs are done at once; others wait."""
         ...
-
-    async def __aenter__(self) -> Self: ...
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-        /,
-    ) -> bool | None: ...
 
     async def run(self, job: bytes, into: Path) -> None:
         """Have one job done, and what it makes written to ``into``, whole or not at all.

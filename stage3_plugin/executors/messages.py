@@ -24,7 +24,7 @@ from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
-from typing import IO, Any, Final, TypeAlias
+from typing import IO, Any, Final, TypeAlias, cast
 
 from stage3_plugin.errors import JobFailed, WorkUnusable
 from stage3_plugin.executors.base import Work, Worker
@@ -37,8 +37,13 @@ LONGEST_ANSWER: Final = 64 << 20
 
 def message(head: Said, parts: Sequence[bytes] = ()) -> bytes:
     """Put what is asked, and what belongs to it, into one piece."""
-    line = json.dumps({**head, "bytes": [len(part) for part in parts]})
+    line = json.dumps({**head, "bytes": [len(part) for part in parts]}, default=_plain)
     return b"".join([line.encode("ascii"), b"\n", *parts])
+
+
+def _plain(value: object) -> object:
+    """Return what JSON has for a value of a scene that it does not know by itself."""
+    return dict(cast("Mapping[str, object]", value)) if isinstance(value, Mapping) else str(value)
 
 
 def next_message(file: IO[bytes]) -> Message | None:

@@ -14,9 +14,10 @@ from typing import cast
 
 from stage3_plugin.errors import JobFailed, WorkUnusable
 from stage3_plugin.executors.base import Work, Worker
+from stage3_plugin.runtime.system_errors import LONGEST_PROBLEM, in_one_line
 
-LONGEST_PROBLEM = 4_000
-"""Characters; longer words would not be read to their end."""
+PLAIN = "stage3_plugin.executors.replica:Plain"
+"""The target of a :class:`~stage3_plugin.executors.base.Work` whose setup names a function."""
 
 
 class Replica:
@@ -75,7 +76,20 @@ class Replica:
         return found
 
 
-def in_one_line(error: BaseException) -> str:
-    """Return an error's type and words, short enough to be read."""
-    words = " ".join(str(error).split())
-    return f"{type(error).__name__}: {words}"[:LONGEST_PROBLEM].removesuffix(": ")
+class Plain:
+    """Does the jobs of a plain function, one after the other; a worker.
+
+    Args:
+        work: ``module:name``; bytes in, bytes out. It is imported at the first job, in which SIGINT
+            is ignored by now: what cannot be imported is a problem of the job, which says so.
+    """
+
+    at_once = 1
+
+    def __init__(self, work: bytes) -> None:
+        self._module, _, self._name = work.decode().partition(":")
+
+    def do(self, jobs: list[bytes]) -> list[bytes | JobFailed]:
+        """Do jobs; what is raised is put into words by who called."""
+        work = getattr(importlib.import_module(self._module), self._name)
+        return [work(job) for job in jobs]

@@ -19,7 +19,6 @@ from typing import Final, Generic, TypeVar
 import anyio
 
 from host_stub.contract import Lane, StagePlan
-from stage3_plugin.library.interrupts import MOST_HELD
 from stage3_plugin.library.opening import SettingsLike
 from stage3_plugin.library.result import Pictures, Progress, Waited
 from stage3_plugin.library.run import OnProgress, PathLike
@@ -33,7 +32,7 @@ from stage3_plugin.library.stage import (
     opened_by,
     opening_beside,
 )
-from stage3_plugin.library.stopping import Stop, heeding
+from stage3_plugin.library.stopping import MOST_HELD, Stop, heeding
 
 Result = TypeVar("Result")
 

@@ -25,24 +25,21 @@ from host_stub.contract import (
     Cost,
     Failure,
     ImageRequest,
-    Lane,
     SceneOutcome,
     StageContext,
     StageSummary,
 )
 from host_stub.scenes.index import SceneIndex
-from stage3_plugin.library.callback import until_it_raises
 from stage3_plugin.library.log import LOGGER
-from stage3_plugin.library.loops import LoopDoor
 from stage3_plugin.library.result import Progress, Summary, with_one_more
-from stage3_plugin.library.room import Room
+from stage3_plugin.library.room import LoopDoor, Room
 from stage3_plugin.library.scenes import (
     KeptScenes,
     SceneLike,
     ScenesLike,
     keep_in_turns,
 )
-from stage3_plugin.library.stopping import Stop, heeding
+from stage3_plugin.library.stopping import Stop, heeding, until_it_raises
 
 OnProgress: TypeAlias = Callable[[Progress], object]
 PathLike: TypeAlias = str | os.PathLike[str]
@@ -51,42 +48,6 @@ _NOT_BEGUN = StageSummary(
     stopped="cancelled", message="the run was stopped before anything was sent"
 )
 _CUT_SHORT = StageSummary(stopped="cancelled", message="the run was cut short")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """What a run is asked for.
-
-    Attributes:
-        scenes: The scenes.
-        scenes_dir: Where their references start.
-        lane: How to buy what a scene says no lane of.
-        max_cost_usd: A cap for this run.
-        deadline_s: Seconds for the whole run.
-        on_progress: Called with each outcome.
-        stop: Asks the run to stop.
-    """
-
-    scenes: ScenesLike | AsyncIterable[SceneLike]
-    scenes_dir: PathLike | None = None
-    lane: Lane | None = None
-    max_cost_usd: Decimal | None = None
-    deadline_s: float | None = None
-    on_progress: OnProgress | None = None
-    stop: Stop | None = None
-
-    def request(self, kept: KeptScenes, shop: Workshop) -> ImageRequest:
-        """Return what the stage is asked for, once the scenes were kept."""
-        return ImageRequest(
-            run_id="",
-            scenes=kept,
-            out_dir=shop.pictures_dir.parent,
-            deadline_s=self.deadline_s,
-            max_cost_usd=self.max_cost_usd,
-            max_in_flight=shop.most_in_flight,
-            scenes_dir=kept.folder if self.scenes_dir is None else Path(self.scenes_dir),
-            lane=self.lane,
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +70,13 @@ class Workshop:
 class Work:
     """A run, from its scenes to its last outcome.
 
+    Args:
+        workshop: What it works with.
+        scenes: Its scenes, which have not been looked at.
+        request: What else is asked for.
+        on_progress: Called with each outcome.
+        stop: Asks it to stop.
+
     Attributes:
         is_over: Nothing more comes of it.
         waiting: Outcomes that nobody has taken.
@@ -116,12 +84,21 @@ class Work:
         failure: What broke it, or what its caller's own function raised, until somebody is told.
     """
 
-    def __init__(self, workshop: Workshop, asked: Asked) -> None:
+    def __init__(
+        self,
+        workshop: Workshop,
+        scenes: ScenesLike | AsyncIterable[SceneLike],
+        request: ImageRequest,
+        on_progress: OnProgress | None,
+        stop: Stop | None,
+    ) -> None:
         self.is_over = False
         self.waiting = deque[SceneOutcome]()
         self.failure: BaseException | None = None
         self._workshop = workshop
-        self._asked = asked
+        self._scenes = scenes
+        self._request = request
+        self._switch = stop
         self.summary = Summary(wanted=0)
         self._positions = SceneIndex(array("Q"))
         self._ended = array("L")
@@ -131,14 +108,13 @@ class Work:
         self._working: anyio.CancelScope | None = None
         self._door = LoopDoor()
         self._is_stopped = self._is_cut_short = self._is_forgotten = False
-        self._on_progress = until_it_raises(asked.on_progress, self._leave)
+        self._on_progress = until_it_raises(on_progress, self._leave)
 
     async def go(self) -> None:
         """Do it; what breaks it is kept for the caller."""
-        asked = self._asked
         try:
-            with heeding(asked.stop, self.heed), self._preparing:
-                await self._run(await keep_in_turns(asked.scenes))
+            with heeding(self._switch, self.heed), self._preparing:
+                await self._run(await keep_in_turns(self._scenes))
             if self._preparing.cancelled_caught:
                 self._end(_NOT_BEGUN)
         except Exception as error:  # noqa: BLE001 - raised again where the outcomes are taken
@@ -154,12 +130,12 @@ class Work:
         self.summary = Summary(wanted=scenes.takes)
         self._positions = scenes.positions
         self._ended = array("L", [0]) * len(scenes)
-        asked, shop = self._asked, self._workshop
+        shop = self._workshop
         try:
             for line in shop.room.stage.warnings:
                 shop.log.warning("stage.warned", message=line)
             with anyio.CancelScope(shield=True):
-                request = asked.request(scenes, shop)
+                request = scenes.asked_with(self._request)
                 ended = await shop.room.call(partial(self._run_in_room, request), self.stop)
                 self._end(ended or _CUT_SHORT)
         finally:

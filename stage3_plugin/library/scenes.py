@@ -19,6 +19,7 @@ from collections.abc import (
     Mapping,
 )
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import SpooledTemporaryFile, gettempdir
 from threading import Lock
@@ -30,7 +31,7 @@ import anyio.to_thread
 from pydantic import BaseModel, Field
 from pydantic_core import PydanticSerializationError
 
-from host_stub.contract import Scene
+from host_stub.contract import ImageRequest, Scene
 from host_stub.errors import HostError, Problem
 from host_stub.scenes.fields import scene_from
 from host_stub.scenes.file import read_scenes
@@ -119,6 +120,11 @@ class KeptScenes:
     def close(self) -> None:
         """Let them go."""
         self._file.close()
+
+    def asked_with(self, request: ImageRequest) -> ImageRequest:
+        """Return what a stage is asked for with these scenes."""
+        folder = self.folder if request.scenes_dir is None else request.scenes_dir
+        return replace(request, scenes=self, scenes_dir=folder)
 
     def take(self, entry: object) -> None:
         """Check one more, and keep it, or what is wrong with it.

@@ -13,25 +13,22 @@ import anyio
 import anyio.to_thread
 from anyio.abc import TaskGroup
 
-from host_stub.contract import Lane, StagePlan
+from host_stub.contract import ImageRequest, Lane, StagePlan
 from stage3_plugin.domain.money import cap_in_microusd
 from stage3_plugin.domain.waited import Waited as Standing
 from stage3_plugin.engine import build
 from stage3_plugin.errors import SettingsRefused
-from stage3_plugin.library.callback import until_it_raises
-from stage3_plugin.library.interrupts import held_back
 from stage3_plugin.library.log import log_without
-from stage3_plugin.library.loops import LoopDoor, StageUnusable
 from stage3_plugin.library.opening import Opening, SettingsLike, opening_of
 from stage3_plugin.library.result import Pictures, Waited, waited_of
-from stage3_plugin.library.room import room_of
-from stage3_plugin.library.run import Asked, OnProgress, PathLike, PictureRun, Work, Workshop
+from stage3_plugin.library.room import LoopDoor, StageUnusable, room_of
+from stage3_plugin.library.run import OnProgress, PathLike, PictureRun, Work, Workshop
 from stage3_plugin.library.scenes import (
     SceneLike,
     ScenesLike,
     keep_in_turns,
 )
-from stage3_plugin.library.stopping import Stop, heeding
+from stage3_plugin.library.stopping import Stop, heeding, held_back, until_it_raises
 
 UsdLike: TypeAlias = Decimal | int | float | str
 
@@ -79,18 +76,12 @@ class PictureStage:
             NotStarted: No run would start.
             StorageFailed: The ledger cannot be read, or a reference.
         """
-        self._need_open()
+        request = self._request(max_cost_usd, None, scenes_dir, lane)
         kept = await keep_in_turns(scenes)
         shop = self._workshop
+        asked = kept.asked_with(request)
         try:
-            asked = Asked(
-                scenes=kept,
-                max_cost_usd=cap_of(max_cost_usd),
-                scenes_dir=scenes_dir,
-                lane=lane_of(lane),
-            )
-            request = asked.request(kept, shop)
-            plan = partial(shop.room.stage.plan, request, pictures_dir=shop.pictures_dir)
+            plan = partial(shop.room.stage.plan, asked, pictures_dir=shop.pictures_dir)
             return await shop.room.call(plan)
         finally:
             kept.close()
@@ -128,16 +119,9 @@ class PictureStage:
             SettingsRefused: ``max_cost_usd`` is no amount, or ``lane`` no lane.
             StageUnusable: The stage is closed, or of another event loop.
         """
-        asked = Asked(
-            scenes=scenes,
-            max_cost_usd=cap_of(max_cost_usd),
-            deadline_s=deadline_s,
-            scenes_dir=scenes_dir,
-            lane=lane_of(lane),
-            on_progress=on_progress,
-            stop=stop,
-        )
-        return PictureRun(self._work(asked), self._start)
+        request = self._request(max_cost_usd, deadline_s, scenes_dir, lane)
+        work = Work(self._workshop, scenes, request, on_progress, stop)
+        return PictureRun(work, self._start)
 
     async def make(
         self,
@@ -168,16 +152,8 @@ class PictureStage:
             PicturesMissing: Some could not be made for another reason; likewise.
             Stage3Error: As in :meth:`run`.
         """
-        asked = Asked(
-            scenes=scenes,
-            max_cost_usd=cap_of(max_cost_usd),
-            deadline_s=deadline_s,
-            scenes_dir=scenes_dir,
-            lane=lane_of(lane),
-            on_progress=on_progress,
-            stop=stop,
-        )
-        work = self._work(asked)
+        request = self._request(max_cost_usd, deadline_s, scenes_dir, lane)
+        work = Work(self._workshop, scenes, request, on_progress, stop)
         async with PictureRun(work, self._start) as run:
             outcomes = work.in_order([outcome async for outcome in run])
             pictures = Pictures(outcomes=outcomes, summary=run.summary)
@@ -239,9 +215,25 @@ class PictureStage:
             raise error
         return stands
 
-    def _work(self, asked: Asked) -> Work:
+    def _request(
+        self,
+        max_cost_usd: UsdLike | None,
+        deadline_s: float | None,
+        scenes_dir: PathLike | None,
+        lane: Lane | None,
+    ) -> ImageRequest:
+        """Return what is asked for, but for the scenes."""
         self._need_open()
-        return Work(self._workshop, asked)
+        return ImageRequest(
+            run_id="",
+            scenes=(),
+            out_dir=self._workshop.pictures_dir.parent,
+            deadline_s=deadline_s,
+            max_cost_usd=cap_of(max_cost_usd),
+            max_in_flight=self._workshop.most_in_flight,
+            scenes_dir=None if scenes_dir is None else Path(scenes_dir),
+            lane=lane_of(lane),
+        )
 
     def _start(self, work: Work) -> None:
         self._need_open()

@@ -166,7 +166,7 @@ class Installed(Report):
 
 def installed(offers: Offers = PROVIDERS) -> Installed:
     """Look at all who are installed; each is imported."""
-    each = [_looked_at(one.name, " and ".join(one.sources), offers) for one in listed(offers)]
+    each = [_looked_at(one.name, one.source, offers) for one in listed(offers)]
     return Installed(providers=each)
 
 

@@ -7,13 +7,12 @@ asks for it by that word.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Container, Iterator, Mapping
 from decimal import Decimal
-from difflib import get_close_matches
 
 from pydantic import JsonValue
 
+from host_stub import contract
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.money import Prices
 from stage3_plugin.domain.request import BehindPrompt
@@ -22,32 +21,21 @@ from stage3_plugin.providers.base import Provider
 from stage3_plugin.providers.guarding import guarded
 from stage3_plugin.providers.hosted import Hosted
 from stage3_plugin.providers.options import options_of
-from stage3_plugin.runtime.offers import PROVIDERS, Broken, NotOffered, Offers
+from stage3_plugin.runtime.offers import PROVIDERS, NotOffered, Offers
+from stage3_plugin.runtime.system_errors import in_one_line
 from stage3_plugin.settings import PictureMaker
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listed:
-    """A provider that is installed.
-
-    Attributes:
-        name: Its word in the settings.
-        sources: Who offers it; more than one is a conflict.
-    """
-
-    name: str
-    sources: tuple[str, ...]
-
-    @property
-    def problem(self) -> str | None:
-        """Say what keeps it from being used, as far as metadata shows."""
-        return "more than one distribution offers it" if len(self.sources) > 1 else None
-
-
-def listed(offers: Offers = PROVIDERS) -> Iterator[Listed]:
-    """Yield what is installed, sorted by name; nothing is imported for that."""
+def listed(offers: Offers = PROVIDERS, *, used: Container[str] = ()) -> Iterator[contract.Provider]:
+    """Yield who is installed, sorted by name; nothing is imported for that."""
     for name in offers.names:
-        yield Listed(name=name, sources=tuple(one.source for one in offers.all if one.name == name))
+        sources = [one.source for one in offers.all if one.name == name]
+        yield contract.Provider(
+            name=name,
+            source=" and ".join(sources),
+            in_use=name in used,
+            problem="more than one distribution offers it" if len(sources) > 1 else None,
+        )
 
 
 def maker_named(name: str, offers: Offers = PROVIDERS) -> type[PictureMaker]:
@@ -58,14 +46,12 @@ def maker_named(name: str, offers: Offers = PROVIDERS) -> type[PictureMaker]:
     """
     try:
         found = offers.load(name)
-    except Broken as broken:
-        raise _unusable(name, offers, _in_one_line(broken.error)) from broken.error
-    except NotOffered as missing:
-        raise _refused(missing, offers) from None
-    if not (isinstance(found, type) and issubclass(found, PictureMaker)):
+        if isinstance(found, type) and issubclass(found, PictureMaker):
+            return found
         problem = f"it is no class that derives from {Hosted.__module__}.Hosted"
-        raise _unusable(name, offers, problem)
-    return found
+        raise offers.unusable(name, problem)
+    except NotOffered as missing:
+        raise _refused(missing) from missing.__cause__
 
 
 def hosted_named(name: str, offers: Offers = PROVIDERS) -> type[Hosted] | None:
@@ -125,44 +111,10 @@ def provider_at(
     except SettingsRefused:
         raise
     except ProviderBroken as error:
-        raise _unusable(name, offers, str(error)) from error
+        raise _refused(offers.unusable(name, str(error))) from error
     except (Exception, SystemExit) as error:
-        raise _unusable(name, offers, _in_one_line(error)) from error
+        raise _refused(offers.unusable(name, in_one_line(error))) from error
 
 
-def _refused(missing: NotOffered, offers: Offers) -> SettingsRefused:
-    name, names = missing.name, ", ".join(offers.names)
-    if missing.offers:
-        them = " and ".join(f"{offer.source} ({offer.target})" for offer in missing.offers)
-        return SettingsRefused(
-            "provider",
-            f"more than one distribution offers the provider {name!r}: {them}",
-            hint="uninstall all but one of them",
-        )
-    if not names:
-        return SettingsRefused(
-            "provider",
-            f"there is no provider {name!r}, nor any other",
-            hint="the installed stage3-plugin lacks its entry points: install it again",
-        )
-    near = get_close_matches(name, offers.names, n=1)
-    hint = f"use one of {names}, or install the distribution that brings it"
-    return SettingsRefused(
-        "provider",
-        f"there is no provider {name!r}",
-        hint=f"did you mean {near[0]!r}? {hint}" if near else hint,
-    )
-
-
-def _unusable(name: str, offers: Offers, problem: str) -> SettingsRefused:
-    offer = offers.named(name)
-    return SettingsRefused(
-        "provider",
-        f"provider {offer.name!r} of {offer.source} ({offer.target}) cannot be used: {problem}",
-        hint="install it again with what it needs, or another version of it: "
-        f"python -m pip install --force-reinstall {offer.distribution!r}; or tell its author",
-    )
-
-
-def _in_one_line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+def _refused(missing: NotOffered) -> SettingsRefused:
+    return SettingsRefused("provider", str(missing), hint=missing.hint)

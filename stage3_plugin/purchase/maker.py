@@ -19,21 +19,11 @@ from stage3_plugin.domain.job import BeingMade
 from stage3_plugin.domain.money import FREE
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
-from stage3_plugin.errors import (
-    PictureRefused,
-    RendererLost,
-    RendererUnusable,
-    RenderFailed,
-    StorageFailed,
-)
+from stage3_plugin.errors import PictureRefused, StorageFailed
 from stage3_plugin.purchase.run_ledger import RunLedger
-from stage3_plugin.renderers.base import LocalRenderer
+from stage3_plugin.renderers.base import LocalRenderer, not_drawn
 from stage3_plugin.runtime import interrupt
 from stage3_plugin.storage.pictures import Pictures
-
-LOST_TRIES = 3
-"""In all for one scene whose renderer is lost over it: if it is the scene that kills renderers,
-each has its model to load again."""
 
 Result = TypeVar("Result")
 
@@ -103,32 +93,17 @@ class LocalMaker:
         try:
             folder = self._pictures.new_folder(attempt_id)
             return await self._render(request, folder / "part-0")
-        except (RenderFailed, PictureRefused, StorageFailed) as failure:
-            # A dead worker, say; pictures stay as bad.
-            may_pass = isinstance(failure, RenderFailed) and failure.may_pass
-            verdict = Verdict(
-                kind=VerdictKind.UNREADABLE,
-                message=str(failure),
-                should_retry=None if may_pass else False,
-            )
+        except (PictureRefused, StorageFailed) as failure:  # it would be as bad the next time
+            verdict = not_drawn(str(failure), may_pass=False)
             storage = failure if isinstance(failure, StorageFailed) else None
             return AttemptResult(verdict=verdict, cost=FREE, storage=storage)
-        except RendererLost as lost:
-            verdict = Verdict(
-                kind=VerdictKind.BUSY,
-                message=str(lost),
-                stops_run=lost.ends_run,
-                most_tries=LOST_TRIES,
-            )
-            return AttemptResult(verdict=verdict, cost=FREE)
-        except RendererUnusable as failure:
-            verdict = Verdict(kind=VerdictKind.REJECTED, message=str(failure), stops_run=True)
-            return AttemptResult(verdict=verdict, cost=FREE)
 
     async def _render(self, request: PictureRequest, path: Path) -> AttemptResult:
         began_at = anyio.current_time()
         with anyio.CancelScope() as scope, interrupt.current().calling(scope.cancel):
-            await _rendered(self._renderer, request, path)
+            verdict = await self._drawn(request, path)
+            if verdict is not None:
+                return AttemptResult(verdict=verdict, cost=FREE)
         took_s = anyio.current_time() - began_at
         if scope.cancelled_caught:
             verdict = Verdict(kind=VerdictKind.NOT_SENT, message="interrupted")
@@ -136,7 +111,8 @@ class LocalMaker:
         size_px = (request.width_px, request.height_px) if self._is_exact else None
         picture = await shielded(partial(self._pictures.save_drawn, path, size_px=size_px))
         if picture is None:
-            raise _undrawn(request, "its renderer ended without a picture")
+            verdict = _undrawn(request, "its renderer ended without a picture")
+            return AttemptResult(verdict=verdict, cost=FREE)
         return AttemptResult(
             verdict=Verdict(kind=VerdictKind.PICTURES),
             cost=FREE,
@@ -145,23 +121,15 @@ class LocalMaker:
             took_s=took_s,
         )
 
-
-async def _rendered(renderer: LocalRenderer, request: PictureRequest, path: Path) -> None:
-    """Have a picture drawn; what a renderer raises of its own is that picture's, and no other's.
-
-    Raises:
-        RenderFailed: It was not drawn.
-        RendererLost: The renderer is gone over it.
-        RendererUnusable: It can make none.
-        StorageFailed: The disk did not take it.
-    """
-    try:
-        await renderer.render(request, path)
-    except (RenderFailed, RendererLost, RendererUnusable, StorageFailed):
-        raise
-    except Exception as error:
-        raise _undrawn(request, f"{type(error).__name__}: {error}") from error
+    async def _drawn(self, request: PictureRequest, path: Path) -> Verdict | None:
+        """Have it drawn; what a renderer raises of its own is this picture's, and no other's."""
+        try:
+            return await self._renderer.render(request, path)
+        except StorageFailed:
+            raise
+        except Exception as error:  # noqa: BLE001 - it is this picture's alone
+            return _undrawn(request, f"{type(error).__name__}: {error}")
 
 
-def _undrawn(request: PictureRequest, problem: str) -> RenderFailed:
-    return RenderFailed(f"scene {request.scene_id!r} could not be drawn: {problem}")
+def _undrawn(request: PictureRequest, problem: str) -> Verdict:
+    return not_drawn(f"scene {request.scene_id!r} could not be drawn: {problem}")

@@ -9,6 +9,7 @@ from typing import Protocol, TypeGuard
 from pydantic import BaseModel, JsonValue
 
 from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.executors.base import Executor
 from stage3_plugin.settings import PictureMaker
 
@@ -32,16 +33,24 @@ class LocalRenderer(Protocol):
         """
         ...
 
-    async def render(self, request: PictureRequest, path: Path) -> None:
-        """Write the picture to ``path``.
+    async def render(self, request: PictureRequest, path: Path) -> Verdict | None:
+        """Write the picture to ``path``, or return why it is not there.
 
         Raises:
-            RenderFailed: This picture cannot be made.
-            RendererLost: What was to make it is gone; another may.
-            RendererUnusable: None can be made at all.
             StorageFailed: The disk did not take it.
         """
         ...
+
+
+def not_drawn(problem: str, *, may_pass: bool = True) -> Verdict:
+    """Return that a picture could not be made.
+
+    Args:
+        problem: Why, in one line.
+        may_pass: It may be made the next time; else it would be the same again.
+    """
+    should_retry = None if may_pass else False
+    return Verdict(kind=VerdictKind.UNREADABLE, message=problem, should_retry=should_retry)
 
 
 class RendererType(Protocol):

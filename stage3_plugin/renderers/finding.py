@@ -15,17 +15,11 @@ from difflib import get_close_matches
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
+from stage3_plugin.errors import SettingsRefused
+
 _LONGEST_SOURCE_BYTES = 4 << 20
 _ANY_NAME = {"*", "__getattr__", "globals", "exec", "setattr"}
 """What is named so may bind names that a source does not show."""
-
-
-class NotFound(Exception):
-    """There is no such class, in words; ``hint`` is what to do."""
-
-    def __init__(self, problem: str, hint: str) -> None:
-        self.hint = hint
-        super().__init__(problem)
 
 
 def find_class(model_class: str, folders: Sequence[str] = ()) -> int | None:
@@ -36,14 +30,14 @@ def find_class(model_class: str, folders: Sequence[str] = ()) -> int | None:
         folders: Where modules are looked for behind all that Python knows.
 
     Raises:
-        NotFound: Its module is not there, cannot be read as Python, or has no such class.
+        SettingsRefused: Its module is not there, cannot be read as Python, or has no such class.
     """
     module, _, name = model_class.partition(":")
     try:
         file = _file_of(module, folders)
     except LookupError:
         where = f", nor is it in {folders[0]}" if folders else ""
-        raise NotFound(
+        raise _refused(
             f"there is no module {module!r} for {model_class!r}",
             "write the module as Python imports it, without .py"
             if module.endswith(".py")
@@ -105,7 +99,7 @@ def _source_of(path: Path | None, model_class: str) -> ast.Module | None:
     except (SyntaxError, ValueError) as error:  # ValueError: NUL, or no such encoding
         line = f", line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
         words = error.msg if isinstance(error, SyntaxError) else str(error)
-        raise NotFound(
+        raise _refused(
             f"the module of {model_class!r} is no Python: {words} ({path}{line})", "correct it"
         ) from None
 
@@ -119,7 +113,7 @@ def _at_once_of(source: ast.Module, name: str, model_class: str) -> int | None:
         if found is None:
             raise _unbound(source, ".".join(parts[: number + 1]), model_class)
         if isinstance(found, ast.FunctionDef | ast.AsyncFunctionDef) and found.name == part:
-            raise NotFound(
+            raise _refused(
                 f"{model_class!r} is a function, and no class",
                 "write a class with a method render(self, request)",
             )
@@ -129,11 +123,15 @@ def _at_once_of(source: ast.Module, name: str, model_class: str) -> int | None:
     return _at_once_in(inside)
 
 
-def _unbound(source: ast.Module, name: str, model_class: str) -> NotFound:
+def _refused(problem: str, hint: str) -> SettingsRefused:
+    return SettingsRefused("model_class", problem, hint=hint)
+
+
+def _unbound(source: ast.Module, name: str, model_class: str) -> SettingsRefused:
     known = [one.name for one in ast.walk(source) if isinstance(one, ast.ClassDef)]
     near = get_close_matches(name.rpartition(".")[2], known, n=1)
     classes = ", ".join(dict.fromkeys(known)) or "none"
-    return NotFound(
+    return _refused(
         f"the module {model_class.partition(':')[0]!r} has no {name}",
         f"did you mean {near[0]!r}?" if near else f"its classes: {classes}",
     )

@@ -21,18 +21,15 @@ from pydantic import JsonValue
 from stage3_plugin.domain.model import ModelReference, ModelRequest
 from stage3_plugin.domain.reference import Reference
 from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.errors import (
-    JobFailed,
-    NoWorker,
-    RendererLost,
-    RendererUnusable,
-    RenderFailed,
-    WorkerLost,
-    WorkUnusable,
-)
+from stage3_plugin.domain.verdict import Verdict, VerdictKind
+from stage3_plugin.errors import JobFailed, NoWorker, WorkerLost, WorkUnusable
 from stage3_plugin.executors.base import Executor
-from stage3_plugin.renderers.model_jobs import PLAIN, job_of
+from stage3_plugin.renderers.base import not_drawn
+from stage3_plugin.renderers.replica import PLAIN, job_of
 
+LOST_TRIES = 3
+"""In all for one scene whose replica is lost over it: if it is the scene that kills them, each has
+its model to load again."""
 LEAST_LOST_IN_A_ROW = 10
 """So many replicas that are lost one after the other, without one picture, are no chance;"""
 LOST_OF_EACH_SLOT = 4
@@ -109,21 +106,16 @@ class ModelRenderer:
         )
         return hashlib.sha256(f"{self._decides}\n{sees}".encode("ascii")).hexdigest()
 
-    async def render(self, request: PictureRequest, path: Path) -> None:
-        """Have a picture rendered; ``path`` is there only when it is whole.
+    async def render(self, request: PictureRequest, path: Path) -> Verdict | None:
+        """Have a picture rendered, or return why it is not; ``path`` is there only when whole.
 
         Raises:
-            RenderFailed: The class raised, or made no picture.
-            RendererLost: Its replica is gone, or took too long.
-            RendererUnusable: The class cannot be made.
             StorageFailed: The disk did not take it.
         """
         what = f"scene {request.scene_id[:40]!r}"
         refused = self._model.refused(request)
         if refused is not None:
-            failed = RenderFailed(f"{what} cannot be rendered: {refused}")
-            failed.may_pass = False
-            raise failed
+            return not_drawn(f"{what} cannot be rendered: {refused}", may_pass=False)
         if request.shown:
             job = await anyio.to_thread.run_sync(partial(self._job, request))
         else:
@@ -132,32 +124,32 @@ class ModelRenderer:
             await self._executor.run(job, path)
         except JobFailed as error:
             self._lost_in_a_row = 0
-            failed = RenderFailed(f"{self._model.what} could not render {what}: {error}")
-            failed.may_pass = error.may_pass
-            raise failed from error
+            problem = f"{self._model.what} could not render {what}: {error}"
+            return not_drawn(problem, may_pass=error.may_pass)
         except WorkUnusable as error:
             of = "" if self._model.what in error.problem else f"{self._model.what}: "
-            raise RendererUnusable(
+            problem = (
                 f"setting {self._model.setting!r}: {of}{error}; no picture can be made before that "
                 "is mended"
-            ) from error
+            )
+            return Verdict(kind=VerdictKind.REJECTED, message=problem, stops_run=True)
         except NoWorker as error:
-            raise self._lost(f"no replica can be started for {what}: {error}") from error
+            return self._lost(f"no replica can be started for {what}: {error}")
         except WorkerLost as lost:
             words = f"; its last words: {lost.last_words}" if lost.last_words else ""
-            said = f"the replica of {self._model.what} {lost.how} over {what}{words}"
-            raise self._lost(said) from lost
+            return self._lost(f"the replica of {self._model.what} {lost.how} over {what}{words}")
         self._lost_in_a_row = 0
+        return None
 
-    def _lost(self, said: str) -> RendererLost:
+    def _lost(self, said: str) -> Verdict:
         """Count one that is lost; where nothing else happens, the run is not to go on with it."""
         self._lost_in_a_row += 1
-        lost = RendererLost(said)
         most = max(LEAST_LOST_IN_A_ROW, LOST_OF_EACH_SLOT * self._executor.slots)
-        if self._lost_in_a_row >= most:
-            lost.ends_run = True
-            lost.args = (f"{said} ({self._lost_in_a_row} in a row, and not one picture)",)
-        return lost
+        ends_run = self._lost_in_a_row >= most
+        row = f" ({self._lost_in_a_row} in a row, and not one picture)" if ends_run else ""
+        return Verdict(
+            kind=VerdictKind.BUSY, message=f"{said}{row}", stops_run=ends_run, most_tries=LOST_TRIES
+        )
 
     def _job(self, request: PictureRequest) -> bytes:
         shown = tuple(self._reference(one, labels=request.labels) for one in request.shown)

@@ -17,12 +17,14 @@ from anyio.lowlevel import checkpoint
 from pydantic import Field, JsonValue
 
 from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.errors import JobFailed, NoWorker, RenderFailed, WorkerLost
+from stage3_plugin.domain.verdict import Verdict
+from stage3_plugin.errors import JobFailed, NoWorker, WorkerLost
 from stage3_plugin.executors.base import Executor
 from stage3_plugin.previz.cast import Cast, Describing, Naming
 from stage3_plugin.previz.edition import DRAWING, Guides, Tone
 from stage3_plugin.previz.order import Order, job_of
 from stage3_plugin.previz.plate import Plate, Sheet
+from stage3_plugin.renderers.base import not_drawn
 from stage3_plugin.settings import PictureMaker, ProviderOptions
 
 WORK = "stage3_plugin.previz.worker:draw"
@@ -110,26 +112,19 @@ class Previz(PictureMaker):
         decides = (*drawing, _plate(request), known, self._caption, *sorted(unusual.items()))
         return hashlib.sha256(repr(decides).encode("utf-8", "surrogatepass")).hexdigest()
 
-    async def render(self, request: PictureRequest, path: Path) -> None:
-        """Draw a picture; ``path`` is there only when it is whole.
-
-        Raises:
-            RenderFailed: The picture could not be drawn, or its worker died.
-        """
+    async def render(self, request: PictureRequest, path: Path) -> Verdict | None:
+        """Draw a picture, or return why not; ``path`` is there only when it is whole."""
         scene = repr(request.scene_id[:40])
         try:
             await self._executor.run(job_of(self._order(request)), path)
         except JobFailed as error:
-            raise RenderFailed(f"scene {scene} could not be drawn: {error}") from error
+            return not_drawn(f"scene {scene} could not be drawn: {error}")
         except NoWorker as error:
-            raise RenderFailed(f"no renderer process can be started: {error}") from error
+            return not_drawn(f"no renderer process can be started: {error}")
         except WorkerLost as lost:
             words = f"; its last words: {lost.last_words}" if lost.last_words else ""
-            failed = RenderFailed(
-                f"the renderer process {lost.how} while it drew scene {scene}{words}"
-            )
-            failed.hint = "run it again; if it happens again, use a smaller size or fewer workers"
-            raise failed from lost
+            return not_drawn(f"the renderer process {lost.how} while it drew scene {scene}{words}")
+        return None
 
     def _order(self, request: PictureRequest) -> Order:
         return Order(

@@ -1,5 +1,8 @@
 """What runs in a replica of ``provider = "local"``: a model class, imported and made there.
 
+And what it is sent for that, which the driver writes: how the class is made, and each picture, in
+JSON with bytes behind it. JSON and not pickle: it says nothing but data, and people can read it.
+
 The class is the user's: whatever it raises is put into words here, and what it returns is looked at
 before it goes anywhere. Nothing heavy is imported but what the class itself imports.
 """
@@ -7,28 +10,69 @@ before it goes anywhere. Nothing heavy is imported but what the class itself imp
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
+from io import BytesIO
 from typing import Any, cast
 
-from stage3_plugin.domain.model import ModelRequest
+from stage3_plugin.domain.model import ModelReference, ModelRequest
 from stage3_plugin.errors import JobFailed, WorkUnusable
-from stage3_plugin.executors.replica import in_one_line
-from stage3_plugin.renderers.model_jobs import request_from, setup_from
+from stage3_plugin.executors.messages import message, next_message
+from stage3_plugin.runtime.system_errors import in_one_line
 
 WORK = "stage3_plugin.renderers.replica:made_of"
 """The target of a :class:`~stage3_plugin.executors.base.Work` that makes a model class."""
+
+PLAIN = tuple(one.name for one in fields(ModelRequest) if one.name != "references")
+"""What a model class is told in plain values, by the names that a request has for it."""
+_LISTS = frozenset({"characters", "style_tags"})
+_OF_A_REFERENCE = tuple(one.name for one in fields(ModelReference) if one.name != "data")
+
+
+def setup_of(model_class: str, model_args: Mapping[str, Any]) -> bytes:
+    """Write down how a model class is made.
+
+    Args:
+        model_class: ``module:Class``.
+        model_args: What it is called with, by name: JSON values.
+    """
+    return json.dumps([model_class, dict(model_args)]).encode("ascii")
+
+
+def job_of(request: ModelRequest) -> bytes:
+    """Write a request down, the bytes of its references behind it."""
+    head: dict[str, Any] = {name: getattr(request, name) for name in PLAIN}
+    head["references"] = [
+        {name: getattr(one, name) for name in _OF_A_REFERENCE} for one in request.references
+    ]
+    return message(head, [one.data for one in request.references])
+
+
+def request_from(job: bytes) -> ModelRequest:
+    """Read what :func:`job_of` wrote."""
+    asked = next_message(BytesIO(job))
+    assert asked is not None, "it is as long as it says"
+    head, parts = asked
+    values: dict[str, Any] = {
+        name: tuple(head[name]) if name in _LISTS else head[name] for name in PLAIN
+    }
+    pairs = zip(head["references"], parts, strict=True)
+    return ModelRequest(
+        references=tuple(ModelReference(data=data, **one) for one, data in pairs), **values
+    )
 
 
 def made_of(setup: bytes) -> ModelWorker:
     """Import a model class and make it.
 
     Args:
-        setup: From :func:`~stage3_plugin.renderers.model_jobs.setup_of`.
+        setup: From :func:`setup_of`.
 
     Raises:
         WorkUnusable: It cannot be imported, is no class, cannot be made, or renders nothing.
     """
-    model_class, model_args = setup_from(setup)
+    model_class, model_args = json.loads(setup)
     return ModelWorker(_made(_imported(model_class), model_class, model_args), model_class)
 
 

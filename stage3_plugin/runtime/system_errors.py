@@ -62,6 +62,16 @@ def hint_for(error: OSError) -> str:
     return HINTS.get(error.errno or 0, _ANY)
 
 
+LONGEST_PROBLEM: Final = 4_000
+"""Characters; longer words would not be read to their end."""
+
+
+def in_one_line(error: BaseException) -> str:
+    """Return an error's type and words, short enough to be read."""
+    words = " ".join(str(error).split())
+    return f"{type(error).__name__}: {words}"[:LONGEST_PROBLEM].removesuffix(": ")
+
+
 def says_not_there(error: OSError) -> bool:
     """Return whether an error says that there is no such file, and not that it cannot be read now.
 

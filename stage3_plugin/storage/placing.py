@@ -14,8 +14,9 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from stage3_plugin.domain.file_names import file_stem
+from host_stub.text.file_names import stem_of
 from stage3_plugin.domain.picture import EXTENSIONS, Picture
+from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.files.folder import Folder, is_regular, remove_leftovers
 from stage3_plugin.files.on_disk import on_disk
@@ -155,15 +156,21 @@ class PlacedPictures:
             return False
 
 
-def names_of(scene_id: str) -> list[str]:
-    """Return the names that the picture of a scene may have, in whichever format."""
-    stem = file_stem(scene_id)
+def names_of(request: PictureRequest, *, take: int = 1) -> list[str]:
+    """Return the names that a picture may have, in whichever format."""
+    stem = _stem(request, take)
     return [f"{stem}.{extension}" for extension in EXTENSIONS.values()]
 
 
-def place_of(picture: Picture, folder: Path, scene_id: str) -> Path:
-    """Return where the picture of a scene lies in a folder of results, or would lie."""
-    return folder / f"{file_stem(scene_id)}.{EXTENSIONS[picture.media_type]}"
+def place_of(picture: Picture, folder: Path, request: PictureRequest, *, take: int = 1) -> Path:
+    """Return where a picture lies in a folder of results, or would lie."""
+    return folder / f"{_stem(request, take)}.{EXTENSIONS[picture.media_type]}"
+
+
+def _stem(request: PictureRequest, take: int) -> str:
+    """Return what a picture's file is called; all takes but the first have it in their name."""
+    stem = stem_of(request.scene_id, request.role)
+    return stem if take == 1 else f"{stem}.take-{take}"
 
 
 def is_there(path: Path) -> bool:

@@ -20,7 +20,8 @@ from typing import Any, cast
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.executors.processes import Processes
+from stage3_plugin.domain.verdict import Verdict
+from stage3_plugin.executors.replicas import Processes
 from stage3_plugin.renderers.previz import WORK, Previz
 from stage3_plugin.testing.bill import SIDES
 from stage3_plugin.testing.wire import Asked
@@ -34,7 +35,7 @@ class Storyboards:
     def __init__(self, portal: BlockingPortal, previz: Previz, folder: Path) -> None:
         self._portal, self._previz, self._folder = portal, previz, folder
         self._takes = Counter[str]()
-        self.begun: list[Future[None]] = []
+        self.begun: list[Future[Verdict | None]] = []
 
     def __call__(self, asked: Asked) -> Callable[[], bytes]:
         """Begin to draw, and return what waits for the picture's bytes."""
@@ -55,7 +56,8 @@ class Storyboards:
         self.begun.append(future)
 
         def drawn() -> bytes:
-            future.result()
+            if (failed := future.result()) is not None:
+                raise RuntimeError(failed.message)
             return path.read_bytes()
 
         return drawn

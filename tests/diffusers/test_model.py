@@ -24,8 +24,7 @@ from stage3_plugin.executors.base import Work
 from stage3_plugin.executors.replica import Replica
 from stage3_plugin.renderers.diffusion import model as diffusion
 from stage3_plugin.renderers.diffusion.ready import MODEL_CLASS
-from stage3_plugin.renderers.model_jobs import job_of, setup_of
-from stage3_plugin.renderers.replica import WORK
+from stage3_plugin.renderers.replica import WORK, job_of, setup_of
 
 PLAIN = "diffusion_pytorch_model.safetensors"
 

@@ -63,7 +63,7 @@ DOORS = {
     ("ledger/records.py", "JSONDecoder"): "what we wrote: words alone, of bounded length",
     ("executors/child.py", "loads"): "likewise; of bounded length",
     ("executors/messages.py", "loads"): "what we wrote, in a process of ours",
-    ("renderers/model_jobs.py", "loads"): "what we wrote, in a replica",
+    ("renderers/replica.py", "loads"): "what we wrote, in a replica",
     ("executors/registry.py", "load"): "an entry point, not a text",
     ("storage/copies/__init__.py", "loads"): "likewise",
     ("storage/copies/shrinking.py", "load"): "a picture's pixels, in a process of their own",

@@ -19,8 +19,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from host_stub import plain_image
-from host_stub.text import file_names
-from stage3_plugin.domain.file_names import file_stem, is_plain
+from host_stub.text.file_names import file_stem
 from tests.doors import Ran, painter, run_stage, scenes
 from tests.fakes.image_api import ImageApi
 from tests.heavy import further
@@ -210,11 +209,9 @@ def test_every_plugin_of_ours_gives_a_scene_the_same_file(scene_id: str) -> None
     stem = file_stem(scene_id)
 
     assert plain_image.file_stem(scene_id) == stem
-    assert file_names.file_stem(scene_id) == stem
     assert len(f"{stem}-{'0' * 16}-99.webp".encode()) <= 143
     assert unicodedata.normalize("NFC", stem) == stem
     assert not any(unicodedata.category(one)[0] in "CZ" for one in stem)
-    assert is_plain(scene_id) == (stem == scene_id)
 
 
 # Through the host --------------------------------------------------------------------------------

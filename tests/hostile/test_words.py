@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from host_stub.run.summary import left_beside
-from stage3_plugin.domain.file_names import file_stem
+from host_stub.text.file_names import file_stem
 from stage3_plugin.domain.money import usd_text
 from stage3_plugin.errors import LookupRefused, SceneIdRefused
 from tests.doors import bills

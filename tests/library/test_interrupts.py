@@ -10,7 +10,7 @@ import anyio
 import pytest
 import trio
 
-from stage3_plugin.library.interrupts import held_back
+from stage3_plugin.library.stopping import held_back
 
 
 class LimitReached(Exception):

@@ -3,8 +3,9 @@
 A room is what stands at the top of a package: a folder, or a module. The table is the whole rule.
 Imports that are made late, or for annotations alone, count as all others do. Of the host,
 every floor of the plugin may import ``host_stub.contract``, whose shapes are the stage's own, and
-``host_stub.sqlite``, ``host_stub.plugins.offers`` and ``host_stub.text.columns``, which open files,
-find what is installed, and lay tables out.
+``host_stub.sqlite``, ``host_stub.plugins.offers``, ``host_stub.text.columns`` and
+``host_stub.text.file_names``, which open files, find what is installed, lay tables out, and say
+what a scene's files are called.
 """
 
 from __future__ import annotations

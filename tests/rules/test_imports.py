@@ -36,8 +36,9 @@ NO_HOST = (
     "host_stub.sqlite",
     "host_stub.text.addresses",
     "host_stub.text.columns",
+    "host_stub.text.file_names",
 )
-"""What of the host's package is none: shapes, what is installed, how a database file is opened."""
+"""What of the host's package is none: shapes, what is installed, what files are called."""
 HEAVY = {"httpx", "PIL", "resvg_py", "rich"}
 NOTHING: frozenset[str] = frozenset()
 

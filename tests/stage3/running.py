@@ -21,12 +21,12 @@ from host_stub.contract import (
     Scene,
     SceneOutcome,
     SceneSource,
+    ShownPicture,
     StageContext,
     StageSummary,
     WantedTakes,
 )
 from stage3_plugin.domain.money import Estimate
-from stage3_plugin.domain.reference import ShownBy, nothing_shown
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.settings import Settings
@@ -124,7 +124,7 @@ async def run_stage(
     scenes_dir: Path | None = None,
     whole_story: Story | None = None,
     place: PlaceFor | None = None,
-    shown: ShownBy = nothing_shown,
+    shown: Callable[[str], ShownPicture | None] | None = None,
     wanted: Callable[[str], Sequence[WantedTakes]] | None = None,
     is_draft: bool = False,
     lane: Lane | None = None,

@@ -16,7 +16,7 @@ import pytest
 
 from stage3_plugin.errors import JobFailed, WorkerLost
 from stage3_plugin.executors.base import Executor
-from stage3_plugin.executors.processes import Processes, worker_environment
+from stage3_plugin.executors.replicas import Processes, worker_environment
 from stage3_plugin.previz.cast import Cast, Member
 from stage3_plugin.previz.order import Order, job_of
 from stage3_plugin.previz.plate import Plate
@@ -218,7 +218,7 @@ async def test_a_worker_of_a_killed_parent_ends(tmp_path: Path) -> None:
         "import os, signal, sys, anyio\n"
         "sys.path.append(sys.argv[2])\n"
         "from pathlib import Path\n"
-        "from stage3_plugin.executors.processes import Processes\n"
+        "from stage3_plugin.executors.replicas import Processes\n"
         "from stage3_plugin.renderers.previz import WORK\n"
         "from tests.stage3.test_executors import make\n"
         "async def main():\n"

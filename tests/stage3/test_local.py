@@ -11,6 +11,7 @@ import pytest
 from host_stub.contract import Scene
 from stage3_plugin.domain.money import FREE
 from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.domain.verdict import Verdict
 from stage3_plugin.renderers.previz import Previz
 from stage3_plugin.settings import Settings
 from tests.stage3.running import Ran, Story, run_stage
@@ -81,11 +82,11 @@ async def test_a_renderer_that_fails_harms_its_scene_alone(
     """However it fails: the other scenes are drawn, and the run ends in order."""
     right = Previz.render
 
-    async def render(self: Previz, request: PictureRequest, path: Path) -> None:
+    async def render(self: Previz, request: PictureRequest, path: Path) -> Verdict | None:
         if request.scene_id == "scene_002":
             await drawing(path)
-        else:
-            await right(self, request, path)
+            return None
+        return await right(self, request, path)
 
     monkeypatch.setattr(Previz, "render", render)
     ran = await run_stage(small(backoff_base_s=0.01, backoff_max_s=0.01), scenes(3), tmp_path)

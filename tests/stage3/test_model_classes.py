@@ -17,10 +17,9 @@ from stage3_plugin.executors.child import replica_environment
 from stage3_plugin.executors.registry import executor_of
 from stage3_plugin.executors.replica import Replica
 from stage3_plugin.executors.replicas import devices_of
-from stage3_plugin.renderers.finding import NotFound, find_class
+from stage3_plugin.renderers.finding import find_class
 from stage3_plugin.renderers.model import ModelClass, ModelRenderer, decided_by
-from stage3_plugin.renderers.model_jobs import job_of, request_from
-from stage3_plugin.renderers.replica import WORK
+from stage3_plugin.renderers.replica import WORK, job_of, request_from
 from stage3_plugin.runtime.masking import Masked
 from stage3_plugin.settings import Settings
 from tests.stage3.in_process import InProcess
@@ -172,10 +171,10 @@ def test_a_class_that_is_not_there_is_refused(
     folder: Path, written: str, words: str, hint: str
 ) -> None:
     """With what could be meant."""
-    with pytest.raises(NotFound, match=words) as caught:
+    with pytest.raises(SettingsRefused, match=words) as caught:
         find_class(written, (str(folder),))
 
-    assert hint in caught.value.hint
+    assert hint in str(caught.value.hint)
     assert not [name for name in sys.modules if name.startswith("found_")]
 
 

@@ -21,7 +21,6 @@ from structlog.testing import CapturingLogger
 
 from host_stub.contract import Scene, SceneSurvey, ShownPicture
 from stage3_plugin.domain.attempt import AttemptResult
-from stage3_plugin.domain.reference import nothing_shown
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.engine.stage import Stage
 from tests.laws import tried
@@ -98,7 +97,7 @@ class Change:
     marks: dict[str, str] = field(default_factory=dict[str, str])
     anew: set[str] = field(default_factory=set[str])
     files: dict[str, str] = field(default_factory=dict[str, str])
-    shown: Callable[[str], ShownPicture | None] = nothing_shown
+    shown: Callable[[str], ShownPicture | None] | None = None
 
 
 def _another_sheet(told: Told, which: int, _found: Mapping[str, SceneSurvey]) -> Change:

@@ -47,7 +47,7 @@ from stage3_plugin import (
     Stage3Output,
 )
 from stage3_plugin.executors.base import Executor
-from stage3_plugin.executors.processes import Processes
+from stage3_plugin.executors.replicas import Processes
 from stage3_plugin.providers.base import Provider
 from stage3_plugin.providers.openai_images import OpenAIImages
 from stage3_plugin.providers.openrouter import OpenRouter

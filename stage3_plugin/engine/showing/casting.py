@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from functools import cached_property
 
 from host_stub.contract import Scene
-from stage3_plugin.domain.file_names import file_stem, sheet_stem
+from host_stub.text.file_names import stem_of
 from stage3_plugin.domain.reference import OF_A_SCENE, ReferenceWish, wishes_of
 from stage3_plugin.domain.request import check_scene_id
 from stage3_plugin.errors import SceneIdRefused, SettingsRefused
@@ -104,7 +104,7 @@ class Casting:
 
     @cached_property
     def _sheet_files(self) -> Mapping[str, str]:
-        return {sheet_stem(cast_id): cast_id for cast_id in self.sheets}
+        return {stem_of(cast_id, "sheet"): cast_id for cast_id in self.sheets}
 
     def need_own_ids(self, scene_ids: Iterable[str]) -> None:
         """Refuse a scene that has a sheet's id, or its file.
@@ -121,7 +121,7 @@ class Casting:
                 )
             # Only a plain id is its own file name; another has a digest of itself behind it.
             cast_id = self._sheet_files.get(scene_id)
-            if cast_id is not None and file_stem(scene_id) == scene_id:
+            if cast_id is not None and stem_of(scene_id) == scene_id:
                 raise SettingsRefused(
                     f"cast.{cast_id}",
                     f"its sheet's file would have the name of scene {scene_id!r}",

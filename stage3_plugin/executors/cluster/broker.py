@@ -26,8 +26,8 @@ from typing import IO, Any, TypeAlias
 from stage3_plugin.executors.cluster.address import LOCAL, host_and_port, temporary_folder
 from stage3_plugin.executors.cluster.remote import Remote, ray_module
 from stage3_plugin.executors.messages import Said, answer, next_message
-from stage3_plugin.executors.replica import in_one_line
 from stage3_plugin.executors.replica_process import own_pipes
+from stage3_plugin.runtime.system_errors import in_one_line
 
 KNOCK_S = 5.0
 """Seconds for a cluster's address to be reached."""

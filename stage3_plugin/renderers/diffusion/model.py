@@ -16,7 +16,7 @@ import secrets
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, TypeAlias
 
 from stage3_plugin.domain.model import ModelRequest
 from stage3_plugin.domain.request import worded
@@ -37,23 +37,10 @@ _NO_MEMORY = re.compile(r"out of memory|can't allocate memory|not enough memory"
 _JPEG_QUALITY = 95
 
 
-class Image(Protocol):
-    """A picture of Pillow's, as far as it is used here."""
-
-    @property
-    def size(self) -> tuple[int, int]: ...
-    def getextrema(self) -> object: ...
-    def save(self, file: io.BytesIO, format: str, /, **words: object) -> None: ...  # noqa: A002 - Pillow's own name
-
-
-class Pipeline(Protocol):
-    """A pipeline of diffusers, as far as it is used here."""
-
-    scheduler: Any
-
-    def __call__(self, **words: object) -> Any: ...
-    def to(self, device: object, /) -> Pipeline: ...
-    def set_progress_bar_config(self, **words: object) -> None: ...
+Image: TypeAlias = Any
+"""A picture of Pillow's."""
+Pipeline: TypeAlias = Any
+"""A pipeline of diffusers."""
 
 
 class Diffusion:
@@ -255,8 +242,7 @@ class Diffusion:
                 "the safety checker in the weights' folder found the picture unsafe and blackened "
                 "it (change the prompt or the seed)"
             )
-        images = cast("Sequence[Image]", found.images)
-        return [self._bytes_of(*pair) for pair in zip(images, requests, strict=True)]
+        return [self._bytes_of(*pair) for pair in zip(found.images, requests, strict=True)]
 
     def _from_words(self, request: ModelRequest) -> tuple[Pipeline, dict[str, object]]:
         return self._pipe, {"width": request.width_px, "height": request.height_px}
@@ -288,7 +274,7 @@ class Diffusion:
                 may_pass=False,
             ) from error
         pipe.set_progress_bar_config(disable=True)
-        return cast("Pipeline", pipe)
+        return pipe
 
     def _wishes(self, requests: Sequence[ModelRequest]) -> dict[str, object]:
         """Return what is asked for beside size and picture."""
@@ -378,9 +364,8 @@ def _seed_of(request: ModelRequest) -> int:
 
 def _lightest(image: Image) -> Sequence[int]:
     """Return the highest value of each channel."""
-    found = cast("Sequence[tuple[int, int]] | tuple[int, int]", image.getextrema())
-    pairs = found if isinstance(found[0], tuple) else [found]
-    return [high for _, high in cast("Sequence[tuple[int, int]]", pairs)]
+    found = image.getextrema()
+    return [high for _, high in (found if isinstance(found[0], tuple) else [found])]
 
 
 def _is_for_want_of_memory(error: BaseException) -> bool:

@@ -24,8 +24,7 @@ from stage3_plugin.errors import (
 )
 from stage3_plugin.executors.base import Surroundings, Work
 from stage3_plugin.executors.replicas import Replicas, ReplicasOptions
-from stage3_plugin.renderers.model_jobs import job_of, setup_of
-from stage3_plugin.renderers.replica import WORK
+from stage3_plugin.renderers.replica import WORK, job_of, setup_of
 from tests.local_models import MARK, MODELS
 
 pytestmark = pytest.mark.anyio

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.errors import NoWorker, RenderFailed, Stage3Error, WorkerLost
+from stage3_plugin.errors import NoWorker, Stage3Error, WorkerLost
 from stage3_plugin.executors.base import Executor
-from stage3_plugin.executors.processes import Processes
+from stage3_plugin.executors.replicas import Processes
 from stage3_plugin.renderers.previz import WORK, Previz
 from tests.stage3.in_process import InProcess
 
@@ -136,12 +136,14 @@ async def test_what_the_scene_file_says_of_characters_is_used(start: Start, tmp_
 
 
 @ALL
-async def test_a_failure_is_a_render_failed(start: Start, tmp_path: Path) -> None:
+async def test_a_failure_is_a_verdict(start: Start, tmp_path: Path) -> None:
     """The stage knows what to do with it."""
     async with start("builtins:int", 1) as executor:
         renderer = Previz(executor)
-        with pytest.raises(RenderFailed, match="scene 'a' could not be drawn"):
-            await renderer.render(request("a", ""), tmp_path / "a.png")
+        verdict = await renderer.render(request("a", ""), tmp_path / "a.png")
+
+    assert verdict is not None
+    assert verdict.message.startswith("scene 'a' could not be drawn")
 
 
 @pytest.mark.parametrize(
@@ -158,21 +160,18 @@ async def test_a_failure_is_a_render_failed(start: Start, tmp_path: Path) -> Non
         (NoWorker("no room"), "no renderer process can be started: no room"),
     ],
 )
-async def test_a_lost_worker_is_a_render_failed(
-    error: Stage3Error, message: str, tmp_path: Path
-) -> None:
-    """It says of which scene, and where another try may help, how."""
+async def test_a_lost_worker_is_a_verdict(error: Stage3Error, message: str, tmp_path: Path) -> None:
+    """It says of which scene, and another try may help."""
 
     class Losing(InProcess):
         async def run(self, job: bytes, into: Path) -> None:
             del job, into
             raise error
 
-    with pytest.raises(RenderFailed) as failed:
-        await Previz(Losing(WORK)).render(request("a", ""), tmp_path / "a.png")
+    verdict = await Previz(Losing(WORK)).render(request("a", ""), tmp_path / "a.png")
 
-    assert str(failed.value) == message
-    assert (failed.value.hint is not None) == isinstance(error, WorkerLost)
+    assert verdict is not None
+    assert (verdict.message, verdict.should_retry) == (message, None)
 
 
 async def test_studying_lets_others_have_their_turn() -> None:

@@ -16,7 +16,7 @@ from PIL import Image
 
 from stage3_plugin.domain.reference import Limits, MediaType
 from stage3_plugin.errors import ReferenceRefused
-from stage3_plugin.executors.processes import Processes
+from stage3_plugin.executors.replicas import Processes
 from stage3_plugin.storage import copies
 from stage3_plugin.storage.copies.shrinking import fitted
 from stage3_plugin.storage.inspect import Inspector, inspect_open
