@@ -6,7 +6,7 @@ it knows what was asked for, or what follows.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator, Mapping
+from collections.abc import AsyncIterable, Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import cast
@@ -34,6 +34,7 @@ from stage3_plugin.transport.patience import Patience
 from stage3_plugin.transport.proxies import Proxy
 from stage3_plugin.transport.sinks import Ending, ReplySink
 from stage3_plugin.transport.sockets import Terms
+from stage3_plugin.transport.uploading import JSON, SentBody
 
 OpenSink = Callable[[int, Mapping[str, str]], ReplySink]
 """Makes the sink of one body from its status and headers (names in lower case)."""
@@ -318,7 +319,7 @@ def request_of(
     *,
     ours: Mapping[str, str] | None = None,
     connect_s: float,
-    accept: str = "application/json",
+    accept: str = JSON,
 ) -> httpx.Request:
     """Return a request as all of ours are, with its body.
 
@@ -344,18 +345,6 @@ def request_of(
         | dict(ours or {}),
         extensions={"timeout": httpx.Timeout(None, connect=connect_s, pool=connect_s).as_dict()},
     )
-    request.stream = body or NoBody()  # httpx would wrap a passed iterator in a generator
+    # httpx would wrap a passed iterator in a generator, as its own empty body is one
+    request.stream = body or SentBody(JSON, 0, (), Patience())
     return request
-
-
-class NoBody(httpx.AsyncByteStream):
-    """Nothing to be sent. Not httpx's own: that is a generator, and trio warns where one is left.
-
-    An interrupt that comes between the head and the end of such a body leaves it.
-    """
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
-
-    async def __anext__(self) -> bytes:
-        raise StopAsyncIteration
