@@ -12,6 +12,7 @@ import secrets
 import stat
 import time
 from contextlib import suppress
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -75,7 +76,7 @@ class Folder:
         descriptor = os.open(self._at(name), NEW_FILE_FLAGS, 0o644, dir_fd=self._descriptor)
         return name, os.fdopen(descriptor, "wb", buffering=0)
 
-    def open(self, name: str) -> BinaryIO:
+    def open(self, name: str) -> FileIO:
         """Open a file to read, not through a link."""
         descriptor = os.open(self._at(name), READ_FLAGS, dir_fd=self._descriptor)
         return os.fdopen(descriptor, "rb", buffering=0)

@@ -106,7 +106,7 @@ class NewFile:
             return source.read(int(min(most_bytes, _PIECE_BYTES)))
 
     def keep_aside(self) -> None:
-        """Keep descriptors for the files that will stand beside this one."""
+        """Keep a descriptor for the file that will stand beside this one."""
         with on_disk(self.path):
             keep_aside(self._descriptor)
 

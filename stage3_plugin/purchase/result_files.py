@@ -33,10 +33,10 @@ from stage3_plugin.purchase.asking import Asking
 from stage3_plugin.purchase.ingest import FileSink
 from stage3_plugin.runtime import interrupt
 from stage3_plugin.storage.inflating import inflate_file
-from stage3_plugin.storage.spool import batch_files
+from stage3_plugin.storage.spool import batch_files, polls
 from stage3_plugin.storage.spool.covering import cover
 from stage3_plugin.storage.spool.receipt import is_complete
-from stage3_plugin.storage.spool.result_file import PassedBy, SpooledLine, remove_line
+from stage3_plugin.storage.spool.result_file import PassedBy, SpooledLine
 from stage3_plugin.storage.spool.result_file import ResultFile as OpenResultFile
 from stage3_plugin.transport.sinks import Ignored
 
@@ -400,7 +400,7 @@ class Reading:
         return None
 
     async def _remove(self, folder: Path) -> None:
-        await self._blocking(partial(remove_line, folder))
+        await self._blocking(partial(polls.remove, folder))
 
 
 def _has_picture(said: LineSaid) -> bool:

@@ -13,7 +13,6 @@ import hashlib
 import secrets
 from itertools import count
 from pathlib import Path, PurePath
-from typing import BinaryIO
 
 from stage3_plugin.files.folder import Folder, is_regular
 from stage3_plugin.files.on_disk import on_disk
@@ -21,14 +20,13 @@ from stage3_plugin.files.on_disk import on_disk
 KEPT = "kept"
 """The folder's name, within that of the pictures."""
 
-_PIECE_BYTES = 1 << 20
 _DIGITS = 16
 
 
 def digest_of(folder: Folder, name: str) -> str:
     """Hash a file, 64 hex digits."""
     with folder.open(name) as file:
-        return _digest(file)
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def digest_at(path: Path) -> str:
@@ -38,14 +36,7 @@ def digest_at(path: Path) -> str:
         StorageFailed: It cannot be read.
     """
     with on_disk(path, reading=True), path.open("rb", buffering=0) as file:
-        return _digest(file)
-
-
-def _digest(file: BinaryIO) -> str:
-    digest = hashlib.sha256()
-    while piece := file.read(_PIECE_BYTES):
-        digest.update(piece)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def keep_beside(folder: Folder, name: str, digest: str | None) -> str:

@@ -8,10 +8,9 @@ blocks; call it in a thread.
 
 from __future__ import annotations
 
-import re
 import secrets
-import shutil
 from dataclasses import dataclass
+from io import SEEK_CUR
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -19,19 +18,19 @@ from typing import BinaryIO, Self
 from stage3_plugin.errors import SpoolRefused, StorageFailed
 from stage3_plugin.files.on_disk import on_disk
 from stage3_plugin.runtime.masking import NOTHING, Masked
+from stage3_plugin.storage.spool.polls import remove
 from stage3_plugin.storage.spool.reading import SpooledAnswer
 from stage3_plugin.storage.spool.writing import MOST_BODY_BYTES
 
 _PIECE_BYTES = 256 * 1024
 _END = b"\n"
-_BLANKS = re.compile(rb"[ \t\r\n]*")
 _ESCAPE = b"\\u00"
 SPOOLED_STRANGE = 100
 """Lines that do not name the batch and are spooled all the same, so that it can be told what they
 are; what comes behind them is only counted. A file of a million such ones would be a million
 folders."""
 _SHORT_BYTES = 64 * 1024
-_MOST_PASSED_BYTES = 4 * 1024 * 1024
+_MOST_PASSED_BYTES = 1024 * 1024
 """In one call, so that whoever reads can stop."""
 _HEADERS = (("content-type", "application/json"),)
 _STATUS = 200
@@ -94,10 +93,8 @@ class ResultFile:
         self._masked = masked
         self._token = token.encode()
         self._strange = 0
-        self._read: bytes = b""
-        self._at: int = 0
         with on_disk(path, reading=True):
-            self._file: BinaryIO = path.open("rb", buffering=0)
+            self._file: BinaryIO = path.open("rb", buffering=_SHORT_BYTES)
 
     def __enter__(self) -> Self:
         return self
@@ -114,7 +111,6 @@ class ResultFile:
         """Spool the next line that is not blank; ``None`` if there is none any more."""
         passed_bytes = passed = 0
         while True:
-            passed_bytes += self._pass_blanks()
             piece = self._piece()
             if not piece.strip():
                 if not piece and not passed:
@@ -127,16 +123,16 @@ class ResultFile:
             if not piece or passed_bytes > _MOST_PASSED_BYTES:
                 return PassedBy(passed)
         if passed:  # it comes with the next call
-            self._at -= len(piece)
+            self._file.seek(-len(piece), SEEK_CUR)
             return PassedBy(passed)
         folder = self._into / f"line-{secrets.token_hex(8)}"
         try:
             line = self._spooled(folder, piece)
         except StorageFailed:
-            remove_line(folder)
+            remove(folder)
             raise
         if line is None:
-            remove_line(folder)
+            remove(folder)
         return line
 
     def _spooled(self, folder: Path, piece: bytes) -> SpooledLine | None:
@@ -164,26 +160,10 @@ class ResultFile:
         self._strange += 1
         return self._strange <= SPOOLED_STRANGE
 
-    def _pass_blanks(self) -> int:
-        """Pass by what is blank at the beginning of a line, as far as it was read."""
-        found = _BLANKS.match(self._read, self._at)
-        before, self._at = self._at, self._at if found is None else found.end()
-        return self._at - before
-
     def _piece(self) -> bytes:
         """Return what comes next, to the end of a line at most; nothing at the end of the file."""
-        if self._at == len(self._read):
-            self._at = 0
-            with on_disk(self._path, reading=True):
-                self._read = self._file.read(_PIECE_BYTES)
-        start, end = self._at, self._read.find(_END, self._at) + 1
-        self._at = end or len(self._read)
-        return self._read[start : self._at]
-
-
-def remove_line(folder: Path) -> None:
-    """Remove a line that nobody has claimed; one that resists goes with the batch's folder."""
-    shutil.rmtree(folder, ignore_errors=True)
+        with on_disk(self._path, reading=True):
+            return self._file.readline(_PIECE_BYTES)
 
 
 def _fed(answer: SpooledAnswer, piece: bytes) -> str:

@@ -24,7 +24,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from stage3_plugin.errors import SpoolRefused, StorageFailed
-from stage3_plugin.files.descriptors import KEPT_FOR_EACH, release
+from stage3_plugin.files.descriptors import release
 from stage3_plugin.files.new_file import NewFile
 from stage3_plugin.files.on_disk import on_disk
 from stage3_plugin.runtime.masking import NOTHING, Masked
@@ -92,7 +92,7 @@ class Spool:
         except StorageFailed:
             self._file.close()
             raise
-        self._kept = KEPT_FOR_EACH
+        self._has_kept = True
 
     def head(self, status: int, headers: Iterable[tuple[str, str]]) -> None:
         """Keep the status and the headers; a repeated header's values are joined with ``", "``.
@@ -157,9 +157,14 @@ class Spool:
 
     def close(self) -> None:
         """Close the file, whatever it holds; a second time does nothing."""
-        kept, self._kept = self._kept, 0
-        release(kept)
+        self._release()
         self._file.close()
+
+    def _release(self) -> None:
+        """Release the descriptor that was kept for a part, if that is still so."""
+        if self._has_kept:
+            self._has_kept = False
+            release()
 
     def _write(self, data: bytes) -> None:
         try:
@@ -176,7 +181,5 @@ class Spool:
         """Open a part's file, for which a descriptor was kept."""
         if index >= MOST_PARTS or self._is_compressed:
             return None
-        if self._kept:
-            self._kept -= 1
-            release()
+        self._release()
         return NewFile(self._directory / f"part-{index}")

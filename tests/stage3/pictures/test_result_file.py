@@ -159,7 +159,7 @@ def test_a_file_of_blanks_is_read_in_steps(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(result_file, "_MOST_PASSED_BYTES", 10)
     monkeypatch.setattr(result_file, "_PIECE_BYTES", 20)
     path = tmp_path / "results"
-    path.write_bytes(b"\n" * 65 + b"{}\n")
+    path.write_bytes(b"\n" * 33 + b"{}\n")
 
     with ResultFile(path, is_whole=True, into=tmp_path) as file:
         found = [file.next_line() for _ in range(6)]
