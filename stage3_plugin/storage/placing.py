@@ -1,7 +1,11 @@
 """The pictures beside the story: copies of stored ones, and what is there that is none.
 
-A copy is known by its stamp, without reading it. Any other file under a picture's name is kept
-before the picture takes it, see ``keeping.py``. A picture that its store has lost is restored
+A copy is known by its stamp, without reading it. What lies under a picture's name and is no such
+copy was edited by hand, or made by another plugin. It is kept before the picture takes it: it gets
+a name in a folder for such files, where no pattern like ``images/*.png`` finds it, and which says
+which scene it was of and which bytes it has. It has that name, durably, before it loses the first;
+nothing that is there is ever replaced. ``host_stub.plain_image``, which has no store, does the
+same. A picture that its store has lost is restored
 from its copy. Nothing is ever written through a link, nor read through one. Everything blocks;
 call it in a thread.
 """
@@ -10,9 +14,11 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 from collections.abc import Iterable
 from contextlib import suppress
-from pathlib import Path
+from itertools import count
+from pathlib import Path, PurePath
 
 from stage3_plugin.domain.file_names import file_stem
 from stage3_plugin.domain.picture import EXTENSIONS, Picture
@@ -20,11 +26,12 @@ from stage3_plugin.errors import StorageFailed
 from stage3_plugin.files.folder import Folder, is_regular, remove_leftovers
 from stage3_plugin.files.on_disk import on_disk
 from stage3_plugin.runtime.system_errors import says_not_there
-from stage3_plugin.storage.keeping import KEPT, digest_of, keep_beside
 from stage3_plugin.storage.store import PictureStore
 
-MOST_REMEMBERED = 4096
-"""Folders that are known to have been tidied; a story has one for each scene."""
+KEPT = "kept"
+"""The folder's name, within that of the pictures."""
+
+_DIGITS = 16
 
 
 class PlacedPictures:
@@ -66,15 +73,13 @@ class PlacedPictures:
                     if name != other:
                         self._remove_our_copy(target, other)
         if folder not in self._tidied:
-            if len(self._tidied) >= MOST_REMEMBERED:
-                self._tidied.clear()
             self._tidied.add(folder)
             remove_leftovers(folder)
 
     def _remove_our_copy(self, folder: Folder, name: str) -> None:
         if not is_regular(folder.details(name)):
             return
-        if self._has_whole(digest_of(folder, name)):
+        if self._has_whole(folder.digest(name)):
             folder.remove(name)
 
     def is_copy(self, sha256: str, folder: Path, name: str) -> bool:
@@ -102,7 +107,7 @@ class PlacedPictures:
         folder, name = path.parent, path.name
         try:
             with Folder(_without_links(folder, root)) as source:
-                if not is_regular(source.details(name)) or digest_of(source, name) != sha256:
+                if not is_regular(source.details(name)) or source.digest(name) != sha256:
                     return False
                 with source.open(name) as copy:
                     self._store.restore(sha256, copy)
@@ -138,11 +143,11 @@ class PlacedPictures:
             return None
         digest: str | None = None
         with suppress(OSError):  # what cannot be read is not known to be ours
-            digest = digest_of(target, name)
+            digest = target.digest(name)
         if digest is not None and self._has_whole(digest):
             return None
         try:
-            return folder / KEPT / keep_beside(target, name, digest)
+            return folder / KEPT / _keep_beside(target, name, digest)
         except FileNotFoundError:  # it was removed just now
             raise
         except OSError as error:  # something else has the name of the folder, say
@@ -153,6 +158,41 @@ class PlacedPictures:
             return self._store.holds(digest)
         except StorageFailed:  # that cannot be known now
             return False
+
+
+def _keep_beside(folder: Folder, name: str, digest: str | None) -> str:
+    """Link a file of ``folder`` into the folder for what is kept, and return its name there.
+
+    The same bytes are kept once. Where a file cannot have two names, it loses the first.
+
+    Args:
+        folder: Where it lies.
+        name: Its name.
+        digest: Of its bytes; ``None`` where they cannot be read.
+
+    Raises:
+        OSError: The disk did not let us; the file has its name as before.
+    """
+    path = PurePath(name)
+    label = secrets.token_hex(_DIGITS // 2) if digest is None else digest[:_DIGITS]
+    with folder.within(KEPT) as kept:
+        for number in count(1):
+            again = "" if number == 1 else f"-{number}"
+            second = f"{path.stem}-{label}{again}{path.suffix}"
+            if kept.details(second) is None:
+                if not folder.link(name, kept, second):
+                    folder.move(name, kept, second)
+                kept.sync()
+                folder.sync()  # the folder for what is kept may be new
+                return second
+            if _has(kept, second, digest):
+                return second
+    raise AssertionError("there are more names than files")
+
+
+def _has(folder: Folder, name: str, digest: str | None) -> bool:
+    is_known = digest is not None and is_regular(folder.details(name))
+    return is_known and folder.digest(name) == digest
 
 
 def names_of(scene_id: str) -> list[str]:

@@ -24,6 +24,7 @@ The spool is no store: what a request receives lies on a disk of this machine, s
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import secrets
@@ -35,8 +36,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from stage3_plugin.errors import BucketFailed, StorageFailed
-from stage3_plugin.files.copying import copy_aside
-from stage3_plugin.files.folder import TEMPORARY_PREFIX, Folder, is_regular, remove_leftovers
+from stage3_plugin.files.folder import (
+    TEMPORARY_PREFIX,
+    Folder,
+    copy_aside,
+    is_regular,
+    remove_leftovers,
+)
 from stage3_plugin.files.new_file import NewFile
 from stage3_plugin.files.on_disk import on_disk
 from stage3_plugin.files.private_folders import sync_file, sync_folder
@@ -44,7 +50,6 @@ from stage3_plugin.files.state_dir import StateDir
 from stage3_plugin.runtime.masking import NOTHING, Masked
 from stage3_plugin.runtime.system_errors import says_not_there
 from stage3_plugin.storage.inspect import InspectedFile
-from stage3_plugin.storage.keeping import digest_at, digest_of
 
 if TYPE_CHECKING:
     from stage3_plugin.storage.bucket import Bucket
@@ -148,7 +153,7 @@ class PictureStore:
         path = self.where(sha256)
         try:
             with Folder(path.parent) as folder:
-                return is_regular(folder.details(sha256)) and digest_of(folder, sha256) == sha256
+                return is_regular(folder.details(sha256)) and folder.digest(sha256) == sha256
         except OSError as error:
             if says_not_there(error):
                 return False
@@ -235,8 +240,9 @@ class PictureStore:
             with NewFile(aside) as file:
                 if not self._far.get(sha256, file.write):
                     return False
-            if digest_at(aside) != sha256:
-                return False
+            with on_disk(aside, reading=True), aside.open("rb", buffering=0) as found:
+                if hashlib.file_digest(found, "sha256").hexdigest() != sha256:
+                    return False
             self._save(aside, sha256)
         return True
 

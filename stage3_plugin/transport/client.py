@@ -30,7 +30,6 @@ from stage3_plugin.domain.batch import Upload
 from stage3_plugin.domain.exchange import Send
 from stage3_plugin.domain.job import account_of
 from stage3_plugin.runtime import interrupt
-from stage3_plugin.transport.asking import ANSWERED_WITHIN_S, Answer
 from stage3_plugin.transport.bodies import Body, Content, body_of
 from stage3_plugin.transport.connection import FreshConnection
 from stage3_plugin.transport.exchange import Exchange, OpenSink, exchange, freely, request_of
@@ -39,6 +38,7 @@ from stage3_plugin.transport.job_hosts import JobHosts
 from stage3_plugin.transport.lookups import Lookups
 from stage3_plugin.transport.patience import Patience
 from stage3_plugin.transport.picture_hosts import PictureHosts, Place
+from stage3_plugin.transport.sinks import ANSWERED_WITHIN_S, Answer
 from stage3_plugin.transport.sockets import Terms
 from stage3_plugin.transport.trust import named_trust
 from stage3_plugin.transport.uploading import JSON, SentBody, upload_body
