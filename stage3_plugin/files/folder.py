@@ -289,7 +289,7 @@ def open_beneath(folder: Path, parts: Sequence[str]) -> BinaryIO:
 
 def _opened_file(name: str | Path, folder: int | None) -> BinaryIO:
     _need_file(os.stat(name, dir_fd=folder, follow_symlinks=False))
-    file = os.fdopen(os.open(name, READ_FLAGS, dir_fd=folder), "rb", buffering=0)
+    file = os.fdopen(os.open(name, READ_FLAGS, dir_fd=folder), "rb")
     try:
         _need_file(os.fstat(file.fileno()))
     except BaseException:

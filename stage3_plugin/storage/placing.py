@@ -48,11 +48,14 @@ class PlacedPictures:
         self._store = store
         self._tidied: set[Path] = set()
 
-    def place(self, sha256: str, path: Path, root: Path, *, instead_of: Iterable[str] = ()) -> None:
+    def place(
+        self, sha256: str, path: Path, root: Path, *, instead_of: Iterable[str] = ()
+    ) -> Path | None:
         """Copy a picture to a path, whole or not at all.
 
         Whatever has that name is replaced, a planted link too; nothing is ever written through
-        one. A picture that is no copy of a stored one is kept first, see :meth:`keep`.
+        one. A picture that is no copy of a stored one is kept first. An empty file, a link and
+        whatever else is no picture file are not kept.
 
         Args:
             sha256: A stored one.
@@ -60,6 +63,9 @@ class PlacedPictures:
             root: No link on the way may lead out of this folder.
             instead_of: Names beside it of the same picture in another format: each is removed if it
                 is such a copy, so that nothing is lost. One that was edited stays.
+
+        Returns:
+            Where what had the name is kept; ``None`` if nothing had to be.
         """
         folder, name = path.parent, path.name
         with on_disk(path):
@@ -67,7 +73,7 @@ class PlacedPictures:
             with on_disk(real):
                 real.mkdir(parents=True, exist_ok=True)
             with Folder(_without_links(folder, root)) as target:
-                self._set_aside(folder, target, name)
+                kept = self._set_aside(folder, target, name)
                 self._store.place(sha256, target, name)
                 for other in instead_of:
                     if name != other:
@@ -75,6 +81,7 @@ class PlacedPictures:
         if folder not in self._tidied:
             self._tidied.add(folder)
             remove_leftovers(folder)
+        return kept
 
     def _remove_our_copy(self, folder: Folder, name: str) -> None:
         if not is_regular(folder.details(name)):
@@ -118,24 +125,6 @@ class PlacedPictures:
                 return False
             raise StorageFailed(path, error, reading=True) from error
         return True
-
-    def keep(self, path: Path, root: Path) -> Path | None:
-        """Keep what has the name of a picture that is to come, unless the store has its bytes.
-
-        It keeps its name until the picture takes it. An empty file, a link and whatever else is no
-        picture file are not kept.
-
-        Returns:
-            Where it is kept; ``None`` if nothing had to be.
-        """
-        folder = path.parent
-        try:
-            with Folder(_without_links(folder, root)) as target:
-                return self._set_aside(folder, target, path.name)
-        except OSError as error:
-            if says_not_there(error):
-                return None
-            raise StorageFailed(path, error) from error
 
     def _set_aside(self, folder: Path, target: Folder, name: str) -> Path | None:
         details = target.details(name)
@@ -204,11 +193,6 @@ def names_of(scene_id: str) -> list[str]:
 def place_of(picture: Picture, folder: Path, scene_id: str) -> Path:
     """Return where the picture of a scene lies in a folder of results, or would lie."""
     return folder / f"{file_stem(scene_id)}.{EXTENSIONS[picture.media_type]}"
-
-
-def is_there(path: Path) -> bool:
-    """Return whether anything has this name."""
-    return os.path.lexists(path)
 
 
 def _without_links(folder: Path, root: Path) -> Path:

@@ -176,7 +176,7 @@ class PictureStore:
             details = path.stat()
         if not stat.S_ISREG(details.st_mode):
             raise IsADirectoryError(EISDIR, "that is no file")
-        return path.open("rb", buffering=0)
+        return path.open("rb")
 
     def place(self, sha256: str, folder: Folder, name: str) -> None:
         """Put a copy into an open folder, whole or not at all, with the stamp of the picture.

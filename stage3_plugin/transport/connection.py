@@ -243,7 +243,7 @@ def _hung_up(proxy: Proxy) -> ProxyFailed:
 
 
 class _Body(httpx.AsyncByteStream):
-    """The body of an answer, and the connection it comes over.
+    """The body of an answer, and the connection it comes over. Not a generator: it may be left.
 
     A body whose length is known is taken from the connection itself as soon as httpcore has handed
     out what it read together with the head: it would copy every byte five times only to count it.
@@ -257,43 +257,42 @@ class _Body(httpx.AsyncByteStream):
         read_timeout_s: float | None,
         announced_bytes: int,
     ) -> None:
-        self._announced_bytes = announced_bytes
+        self._left = announced_bytes
         self._response = response
         self._connection = connection
         self._read_timeout_s = read_timeout_s
+        self._pieces = aiter(cast("AsyncIterable[bytes]", response.stream))
+        self._network = _network_of(response)
+        self._is_direct = False
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        pieces = aiter(cast("AsyncIterable[bytes]", self._response.stream))
-        network = _network_of(self._response)
-        left = self._announced_bytes
-        async for piece in pieces:
-            yield piece
-            left -= len(piece)
-            if left > 0 and _gave_all(network, piece):
-                break
-        else:
-            return
-        try:
-            while left > 0:
-                piece = await network.read(READ_BYTES, self._read_timeout_s)
-                if not piece:
-                    raise httpcore.RemoteProtocolError("the body is cut off")
-                left -= len(piece)
-                yield piece if left >= 0 else piece[:left]
-                del piece  # or every connection would keep one while it waits
-        finally:
-            await self._end(pieces)
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
 
-    async def _end(self, pieces: AsyncIterator[bytes]) -> None:
-        """End httpcore's generators by a read that fails; left as they are, trio would warn."""
-        with anyio.CancelScope(shield=True):
-            await self._connection.aclose()
-            with suppress(httpcore.ReadError):
-                await anext(pieces)
+    async def __anext__(self) -> bytes:
+        if not self._is_direct:
+            piece = await anext(self._pieces)
+            self._left -= len(piece)
+            self._is_direct = self._left > 0 and _gave_all(self._network, piece)
+            return piece
+        if self._left <= 0:
+            raise StopAsyncIteration
+        piece = await self._network.read(READ_BYTES, self._read_timeout_s)
+        if not piece:
+            raise httpcore.RemoteProtocolError("the body is cut off")
+        self._left -= len(piece)
+        return piece if self._left >= 0 else piece[: self._left]
 
     async def aclose(self) -> None:
-        await self._response.aclose()
-        await self._connection.aclose()
+        """Close the connection, and let a read that fails end httpcore's generators.
+
+        Left as they are, trio would warn.
+        """
+        with anyio.CancelScope(shield=True):
+            await self._connection.aclose()
+            with suppress(httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError):
+                async for _ in self._pieces:
+                    pass
+            await self._response.aclose()
 
 
 def _gave_all(network: httpcore.AsyncNetworkStream, piece: bytes) -> bool:

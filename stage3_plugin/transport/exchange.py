@@ -262,36 +262,20 @@ async def _receive(
     Closing a connection gives way to other tasks, and a process that is killed meanwhile, or an
     exchange that is cut short, would have received an answer and not know it.
 
-    Leaving the loop early would make trio warn about httpx's generators; closing the response and
-    iterating on lets the next read fail inside them and unwinds them.
-
     Raises:
         SpoolRefused: The sink takes no more.
         StorageFailed: The disk did not take it.
     """
-    refused: Exception | None = None
     whole_bytes = announced_bytes(response.headers)
-    try:
-        async for chunk in cast("AsyncIterable[bytes]", response.stream):
-            if refused is not None:
-                continue
-            state.received_bytes += len(chunk)
-            patience.moved(len(chunk))
-            if len(state.beginning) < _BEGINNING_BYTES:
-                state.beginning += chunk[:_BEGINNING_BYTES]
-            try:
-                sink.feed(chunk)
-                if state.received_bytes == whole_bytes:
-                    await state.end("whole")
-            except (SpoolRefused, StorageFailed) as error:
-                refused = error
-                await response.aclose()
-            del chunk  # or every connection would keep one while it waits
-    except Exception:
-        if refused is None:
-            raise
-    if refused is not None:
-        raise refused
+    async for chunk in cast("AsyncIterable[bytes]", response.stream):
+        state.received_bytes += len(chunk)
+        patience.moved(len(chunk))
+        if len(state.beginning) < _BEGINNING_BYTES:
+            state.beginning += chunk[:_BEGINNING_BYTES]
+        sink.feed(chunk)
+        if state.received_bytes == whole_bytes:
+            await state.end("whole")
+        del chunk  # or every connection would keep one while it waits
 
 
 def _is_chunked(headers: httpx.Headers) -> bool:

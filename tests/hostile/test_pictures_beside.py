@@ -21,9 +21,11 @@ from hypothesis import strategies as st
 from host_stub import plain_image
 from host_stub.text import file_names
 from stage3_plugin.domain.file_names import file_stem, is_plain
+from stage3_plugin.storage.inspect import inspect_file
 from tests.doors import Ran, painter, run_stage, scenes
 from tests.fakes.image_api import ImageApi
 from tests.heavy import further
+from tests.stage3.pictures.samples import noise, saved
 from tests.stage3.stored import Stored
 
 RUNS = pytest.mark.anyio
@@ -167,11 +169,15 @@ def test_where_nothing_can_have_two_names_it_is_moved(
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr(os, "link", refuse)
-    where = Stored(tmp_path / "state").placed.keep(folder / "s.png", tmp_path)
+    store = Stored(tmp_path / "state")
+    part = store.spool.new_folder("attempt") / "part-0"
+    part.write_bytes(saved(noise("RGB", 8, 8), "PNG"))
+    stored = store.save(part, inspect_file(part, max_pixels=64))
+    where = store.placed.place(stored.name, folder / "s.png", tmp_path)
 
     assert where is not None
     assert where.read_bytes() == EDITED
-    assert not (folder / "s.png").exists()
+    assert (folder / "s.png").read_bytes() == part.read_bytes()
 
 
 @RUNS

@@ -283,7 +283,7 @@ class References:
 
 def _opened(path: Path) -> BinaryIO:
     with on_disk(path, reading=True):
-        return path.open("rb", buffering=0)
+        return path.open("rb")
 
 
 def _takes(limits: Limits, picture: Picture) -> bool:

@@ -157,15 +157,10 @@ def _changed() -> ReferenceRefused:
 
 def _piece(file: BinaryIO) -> bytes:
     """Read a whole piece; less only at the end."""
-    pieces: list[bytes] = []
-    lacking = _PIECE_BYTES
     try:
-        while lacking and (piece := file.read(lacking)):
-            pieces.append(piece)
-            lacking -= len(piece)
+        return file.read(_PIECE_BYTES)
     except OSError as error:
         raise refused(f"cannot be read: {error.strerror or error}", None) from error
-    return b"".join(pieces)
 
 
 def _stamp(file: BinaryIO) -> tuple[int, int] | None:

@@ -30,8 +30,7 @@ from stage3_plugin.domain.signature import (
     nothing_before,
 )
 from stage3_plugin.errors import SpoolRefused, StorageFailed
-from stage3_plugin.files.new_file import NewFile, remove
-from stage3_plugin.files.on_disk import on_disk
+from stage3_plugin.files.new_file import NewFile, remove, replacing
 from stage3_plugin.runtime.masking import NOTHING, Masked
 from stage3_plugin.storage.inflating import codings_of, inflate_into, pieces_of
 from stage3_plugin.storage.inspect import is_whole_picture
@@ -44,7 +43,7 @@ from stage3_plugin.storage.spool.loose_base64 import (
     loosely_decoded,
     media_type_in,
 )
-from stage3_plugin.storage.spool.receipt import Received
+from stage3_plugin.storage.spool.receipt import Received, readable
 from stage3_plugin.storage.spool.writing import MOST_BODY_BYTES, MOST_PARTS, Spool
 
 _PIECE_BYTES = 256 * 1024
@@ -344,13 +343,10 @@ class _Strings:
         index = MOST_PARTS + self._loose
         self._loose += 1
         path = self._received.directory / f"part-{index}"
-        aside = path.with_name(f"{path.name}-{secrets.token_hex(8)}")
-        with NewFile(aside) as file:
+        with replacing(path) as file:
             for piece in picture:
                 file.write(piece)
-        with on_disk(path):
-            aside.replace(path)
-        return _part_at(path, index, media_type, path.stat().st_size)
+        return _part_at(path, index, media_type, file.size_bytes)
 
     def _restored(self, begin: int, end: int) -> Iterator[bytes]:
         """Yield what came, what was cut out of it written as it was."""
@@ -375,23 +371,18 @@ class _Strings:
 
 
 def _read(path: Path) -> mmap.mmap | bytes:
-    try:
-        with path.open("rb") as file:
-            if path.stat().st_size <= MOST_BYTES:
-                return file.read()
-            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    except OSError as error:
-        raise SpoolRefused(f"{path.name} cannot be read: {error.strerror}") from error
+    with readable(path), path.open("rb") as file:
+        if path.stat().st_size <= MOST_BYTES:
+            return file.read()
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
 def _part(received: Received, index: int, media_type: str | None) -> Part:
     path = received.directory / f"part-{index}"
     sizes = received.end.parts
     size_bytes = sizes[index] if index < len(sizes) else -1
-    try:
+    with readable(path):
         found_bytes = path.stat().st_size
-    except OSError as error:
-        raise SpoolRefused(f"{path.name} cannot be read: {error.strerror}") from error
     if found_bytes != size_bytes:
         raise SpoolRefused(f"{path.name} has {found_bytes} bytes instead of {size_bytes}")
     return _part_at(path, index, media_type, size_bytes)
@@ -404,8 +395,5 @@ def _part_at(path: Path, index: int, media_type: str | None, size_bytes: int) ->
 
 
 def _opening_of(path: Path) -> bytes:
-    try:
-        with path.open("rb", buffering=0) as file:
-            return file.read(OPENING_BYTES)
-    except OSError as error:
-        raise SpoolRefused(f"{path.name} cannot be read: {error.strerror}") from error
+    with readable(path), path.open("rb", buffering=0) as file:
+        return file.read(OPENING_BYTES)
