@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import secrets
 import shutil
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -36,8 +37,7 @@ from stage3_plugin.storage.inflating import inflate_file
 from stage3_plugin.storage.spool import batch_files, polls
 from stage3_plugin.storage.spool.covering import cover
 from stage3_plugin.storage.spool.receipt import is_complete
-from stage3_plugin.storage.spool.result_file import PassedBy, SpooledLine
-from stage3_plugin.storage.spool.result_file import ResultFile as OpenResultFile
+from stage3_plugin.storage.spool.result_file import PassedBy, SpooledLine, lines_in
 from stage3_plugin.transport.sinks import Ignored
 
 if TYPE_CHECKING:
@@ -316,8 +316,9 @@ class Reading:
             await self._blocking(partial(make, self._into, below=self._folder))
             for file in results.files:
                 good, odd = self._good, self._odd
-                with await self._blocking(partial(self._opened, file)) as opened:
-                    while (next_one := await self._blocking(opened.next_line)) is not None:
+                with closing(self._lines_in(file)) as opened:
+                    step = partial(next, opened, None)
+                    while (next_one := await self._blocking(step)) is not None:
                         if interrupt.current().triggered:
                             return
                         if isinstance(next_one, PassedBy):
@@ -338,8 +339,8 @@ class Reading:
             with anyio.CancelScope(shield=True):
                 await self._blocking(partial(shutil.rmtree, self._into, ignore_errors=True))
 
-    def _opened(self, file: ResultFile) -> OpenResultFile:
-        return OpenResultFile(
+    def _lines_in(self, file: ResultFile) -> Generator[SpooledLine | PassedBy]:
+        return lines_in(
             file.path,
             is_whole=file.is_whole,
             into=self._into,

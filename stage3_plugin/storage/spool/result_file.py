@@ -9,13 +9,15 @@ blocks; call it in a thread.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable, Generator, Iterable
+from contextlib import closing
 from dataclasses import dataclass
-from io import SEEK_CUR
+from functools import partial
+from itertools import chain
 from pathlib import Path
-from types import TracebackType
-from typing import BinaryIO, Self
+from typing import BinaryIO
 
-from stage3_plugin.errors import SpoolRefused, StorageFailed
+from stage3_plugin.errors import SpoolRefused
 from stage3_plugin.files.on_disk import on_disk
 from stage3_plugin.runtime.masking import NOTHING, Masked
 from stage3_plugin.storage.spool.polls import remove
@@ -60,8 +62,16 @@ class PassedBy:
     lines: int
 
 
-class ResultFile:
-    """A result file that is open for reading; a context manager.
+def lines_in(
+    path: Path,
+    *,
+    is_whole: bool,
+    into: Path,
+    most_bytes: int = MOST_BODY_BYTES,
+    masked: Masked = NOTHING,
+    token: str = "",
+) -> Generator[SpooledLine | PassedBy]:
+    """Spool the lines of a result file that are not blank, one after the other.
 
     Args:
         path: The file.
@@ -73,97 +83,67 @@ class ResultFile:
         token: What every line of the batch has in its key; by default all lines are spooled.
 
     Raises:
-        StorageFailed: Here and in every method: the disk did not give it, or did not take a line.
+        StorageFailed: The disk did not give the file, or did not take a line.
     """
-
-    def __init__(
-        self,
-        path: Path,
-        *,
-        is_whole: bool,
-        into: Path,
-        most_bytes: int = MOST_BODY_BYTES,
-        masked: Masked = NOTHING,
-        token: str = "",
-    ) -> None:
-        self._path = path
-        self._is_whole = is_whole
-        self._into = into
-        self._most_bytes = most_bytes
-        self._masked = masked
-        self._token = token.encode()
-        self._strange = 0
-        with on_disk(path, reading=True):
-            self._file: BinaryIO = path.open("rb", buffering=_SHORT_BYTES)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._file.close()
-
-    def next_line(self) -> SpooledLine | PassedBy | None:
-        """Spool the next line that is not blank; ``None`` if there is none any more."""
-        passed_bytes = passed = 0
-        while True:
-            piece = self._piece()
-            if not piece.strip():
-                if not piece and not passed:
-                    return None
-            elif self._can_be_ours(piece):
-                break
-            else:
-                passed += 1
+    mark, strange, passed, passed_bytes = token.encode(), 0, 0, 0
+    opened = partial(SpooledAnswer, most_bytes=most_bytes, masked=masked)
+    with on_disk(path, reading=True):
+        file = path.open("rb", buffering=_SHORT_BYTES)
+    with file:
+        while piece := _piece(file, path):
+            is_strange = not _can_be_ours(piece, mark)
+            if piece.strip() and not (is_strange and strange == SPOOLED_STRANGE):
+                strange += is_strange
+                if passed:
+                    yield PassedBy(passed)
+                passed = passed_bytes = 0
+                pieces = chain([piece], iter(partial(_piece, file, path), b""))
+                line = _spooled(into / f"line-{secrets.token_hex(8)}", opened, pieces, is_whole)
+                if line is None:
+                    return
+                yield line
+                continue
+            passed += bool(piece.strip())
             passed_bytes += len(piece)
-            if not piece or passed_bytes > _MOST_PASSED_BYTES:
-                return PassedBy(passed)
-        if passed:  # it comes with the next call
-            self._file.seek(-len(piece), SEEK_CUR)
-            return PassedBy(passed)
-        folder = self._into / f"line-{secrets.token_hex(8)}"
-        try:
-            line = self._spooled(folder, piece)
-        except StorageFailed:
-            remove(folder)
-            raise
-        if line is None:
-            remove(folder)
-        return line
+            if passed_bytes > _MOST_PASSED_BYTES:
+                yield PassedBy(passed)
+                passed = passed_bytes = 0
+    if passed:
+        yield PassedBy(passed)
 
-    def _spooled(self, folder: Path, piece: bytes) -> SpooledLine | None:
-        """Spool a line; ``None`` if not all of it came."""
-        answer = SpooledAnswer(folder, most_bytes=self._most_bytes, masked=self._masked)
-        problem = ""
-        try:
+
+def _piece(file: BinaryIO, path: Path) -> bytes:
+    """Return what comes next, to the end of a line at most; nothing at the end of the file."""
+    with on_disk(path, reading=True):
+        return file.readline(_PIECE_BYTES)
+
+
+def _can_be_ours(piece: bytes, mark: bytes) -> bool:
+    """Return whether a line may name the batch; a long one may behind its beginning."""
+    is_short = piece.endswith(_END) and len(piece) <= _SHORT_BYTES
+    return not is_short or mark in piece or _ESCAPE in piece
+
+
+def _spooled(
+    folder: Path,
+    opened: Callable[[Path], SpooledAnswer],
+    pieces: Iterable[bytes],
+    is_whole: bool,  # noqa: FBT001 - its one caller is above
+) -> SpooledLine | None:
+    """Spool a line; ``None`` if not all of it came."""
+    problem, piece, counts = "", b"", False
+    try:
+        with closing(opened(folder)) as answer:
             answer.head(_STATUS, _HEADERS)
-            while piece:
-                if not problem:
-                    problem = _fed(answer, piece)
+            for piece in pieces:
+                problem = problem or _fed(answer, piece)
                 if piece.endswith(_END):
                     break
-                piece = self._piece()
-            is_whole = answer.finish("whole" if piece or self._is_whole else "closed")
-        finally:
-            answer.close()
-        return SpooledLine(folder, problem) if is_whole or problem else None
-
-    def _can_be_ours(self, piece: bytes) -> bool:
-        """Return whether a line is worth being spooled."""
-        is_short = piece.endswith(_END) and len(piece) <= _SHORT_BYTES
-        if not is_short or self._token in piece or _ESCAPE in piece:
-            return True
-        self._strange += 1
-        return self._strange <= SPOOLED_STRANGE
-
-    def _piece(self) -> bytes:
-        """Return what comes next, to the end of a line at most; nothing at the end of the file."""
-        with on_disk(self._path, reading=True):
-            return self._file.readline(_PIECE_BYTES)
+            counts = answer.finish("whole" if is_whole or piece.endswith(_END) else "closed")
+    finally:
+        if not (counts or problem):
+            remove(folder)
+    return SpooledLine(folder, problem) if counts or problem else None
 
 
 def _fed(answer: SpooledAnswer, piece: bytes) -> str:
