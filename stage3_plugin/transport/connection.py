@@ -69,7 +69,7 @@ class FreshConnection:
 
     def __init__(self, tls: ssl.SSLContext, *, trust_env: bool) -> None:
         self._tls = tls
-        self._proxies = Proxies.of_environment() if trust_env else Proxies({})
+        self._proxies = Proxies(are_used=trust_env)
         self._buffer = new_buffer()
 
     def check(self, url: str) -> None:
