@@ -316,15 +316,14 @@ class Reading:
             await self._blocking(partial(make, self._into, below=self._folder))
             for file in results.files:
                 good, odd = self._good, self._odd
-                with closing(self._lines_in(file)) as opened:
-                    step = partial(next, opened, None)
-                    while (next_one := await self._blocking(step)) is not None:
+                with closing(self._lines_in(file)) as lines:
+                    while (one := await self._blocking(partial(next, lines, None))) is not None:
                         if interrupt.current().triggered:
                             return
-                        if isinstance(next_one, PassedBy):
-                            passed += next_one.lines
+                        if isinstance(one, PassedBy):
+                            passed += one.lines
                             continue
-                        line = await self._weighed(next_one)
+                        line = await self._weighed(one)
                         if line is not None:
                             yield line
                             await self._remove(line.folder)

@@ -32,7 +32,7 @@ BUDGETS: Mapping[str, Mapping[str, int]] = {
         "policy": 1579,
         "previz": 7477,
         "providers": 4815,
-        "purchase": 4187,
+        "purchase": 4186,
         "renderers": 1177,
         "runtime": 847,
         "settings": 819,
