@@ -15,7 +15,8 @@ import pytest
 
 from stage3_plugin.storage.spool import documents
 from stage3_plugin.storage.spool.documents import MOST_LEVELS, MOST_VALUES, document_in
-from stage3_plugin.storage.spool.reading import SpooledAnswer, load_reply
+from stage3_plugin.storage.spool.reading import load_reply
+from stage3_plugin.storage.spool.writing import SpooledAnswer
 from tests.fakes.image_api import KEY, ImageApi
 from tests.heavy import further
 from tests.hostile.worst_answers import (

@@ -22,7 +22,8 @@ from stage3_plugin.domain.picture import InlinePicture, SpooledPart
 from stage3_plugin.providers.replies.answers import pictures_in
 from stage3_plugin.runtime.masking import LONG_ENOUGH, MASK, Masked
 from stage3_plugin.storage.spool.loose_base64 import inline_bytes
-from stage3_plugin.storage.spool.reading import SpooledAnswer, load_reply
+from stage3_plugin.storage.spool.reading import load_reply
+from stage3_plugin.storage.spool.writing import SpooledAnswer
 from tests.fakes.behaviours import Behaviour, Hang, Ok
 from tests.fakes.image_api import ImageApi
 from tests.fakes.pngs import make_png

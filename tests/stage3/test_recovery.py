@@ -24,7 +24,7 @@ from stage3_plugin.ledger.home import home_of, new_run_id
 from stage3_plugin.purchase.conversation import Conversation
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.pictures import Pictures
-from stage3_plugin.storage.spool.reading import SpooledAnswer
+from stage3_plugin.storage.spool.writing import SpooledAnswer
 from tests.doors import HOLD, bills, painter
 from tests.fakes.image_api import ImageApi
 from tests.fakes.pngs import make_png

@@ -12,11 +12,10 @@ import heapq
 import mmap
 import re
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Self, cast
+from typing import cast
 
 import pybase64
 
@@ -43,8 +42,7 @@ from stage3_plugin.storage.spool.loose_base64 import (
     loosely_decoded,
     media_type_in,
 )
-from stage3_plugin.storage.spool.receipt import Received, readable
-from stage3_plugin.storage.spool.writing import MOST_BODY_BYTES, MOST_PARTS, Spool
+from stage3_plugin.storage.spool.receipt import MOST_BODY_BYTES, MOST_PARTS, Received, readable
 
 _PIECE_BYTES = 256 * 1024
 _MOST_OPENING = 512
@@ -56,45 +54,6 @@ _TEXT_CHARACTERS = 2000
 _BEGINNING_BYTES = 4 * _TEXT_CHARACTERS + 3
 _MOST_TEXT_BYTES = MOST_BYTES // 2
 _CUT = "the answer was cut off"
-
-
-class SpooledAnswer(Spool):
-    """An answer on its way, which is looked at where its end does not say that it is whole."""
-
-    def opened(self, status: int, headers: Mapping[str, str]) -> Self:
-        """Take the head; the body follows."""
-        self.head(status, headers.items())
-        return self
-
-    def finish(self, how: str) -> bool:
-        """Write what is still in memory, and make the answer one that counts if it can be read.
-
-        That is so if all of it came, and also if it was cut and its document or a picture in it is
-        whole: that can be delivered, and was paid for. But for a whole one, the file is read for
-        it: then it is to be called in a thread.
-
-        Args:
-            how: How the body ended: ``whole``, ``closed`` without a word of its length, or ``cut``.
-
-        Returns:
-            Whether it counts.
-
-        Raises:
-            SpoolRefused: It was finished before.
-            StorageFailed: The disk did not take it.
-        """
-        try:
-            received = self.flush()
-            if how == "whole" and self.is_taken:
-                self.end(received.end)
-                return True
-            is_whole, has_picture = _found_in(received)
-            counts = has_picture or (is_whole and self.is_taken)
-            if counts:
-                self.end(replace(received.end, is_cut=how != "closed" or not is_whole))
-            return counts
-        finally:
-            self.close()
 
 
 def load_reply(directory: Path, masked: Masked = NOTHING) -> Reply:
@@ -113,7 +72,7 @@ def load_reply(directory: Path, masked: Masked = NOTHING) -> Reply:
     return _judged(receipt.read(directory), masked)
 
 
-def _found_in(received: Received) -> tuple[bool, bool]:
+def found_in(received: Received) -> tuple[bool, bool]:
     """Return whether the body of an answer is whole by its own structure, and whether a picture is.
 
     Its document has ended, or it is a picture; what stands behind either is left out.

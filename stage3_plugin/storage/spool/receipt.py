@@ -30,6 +30,10 @@ from stage3_plugin.runtime.system_errors import says_not_there
 
 RECEIPT = "answer"
 """The file itself."""
+MOST_PARTS = 64
+"""So many are cut out of a body while it arrives, and as many are found by its judge."""
+MOST_BODY_BYTES = 64 << 20
+"""Of a body, where nothing else is said."""
 _TAKING_IN_S = 10.0
 _END_OF_LINE = b"\n"
 _END = b"\nend\n"

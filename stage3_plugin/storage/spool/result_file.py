@@ -21,8 +21,8 @@ from stage3_plugin.errors import SpoolRefused
 from stage3_plugin.files.on_disk import on_disk
 from stage3_plugin.runtime.masking import NOTHING, Masked
 from stage3_plugin.storage.spool.polls import remove
-from stage3_plugin.storage.spool.reading import SpooledAnswer
-from stage3_plugin.storage.spool.writing import MOST_BODY_BYTES
+from stage3_plugin.storage.spool.receipt import MOST_BODY_BYTES
+from stage3_plugin.storage.spool.writing import SpooledAnswer
 
 _PIECE_BYTES = 256 * 1024
 _END = b"\n"

@@ -17,7 +17,7 @@ from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.owners import Owners
 from stage3_plugin.ledger.place import LEDGER_NAME
 from stage3_plugin.storage.inspect import inspect_file
-from stage3_plugin.storage.spool.reading import SpooledAnswer
+from stage3_plugin.storage.spool.writing import SpooledAnswer
 from tests.fakes.pngs import make_png
 from tests.stage3.stored import Stored
 

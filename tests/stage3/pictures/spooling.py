@@ -10,8 +10,9 @@ from pathlib import Path
 from random import Random
 
 from stage3_plugin.domain.exchange import Reply
-from stage3_plugin.storage.spool.reading import SpooledAnswer, load_reply
-from stage3_plugin.storage.spool.writing import MOST_BODY_BYTES
+from stage3_plugin.storage.spool.reading import load_reply
+from stage3_plugin.storage.spool.receipt import MOST_BODY_BYTES
+from stage3_plugin.storage.spool.writing import SpooledAnswer
 
 SHORT = 64
 """What counts as a long string in the laws, so that documents stay small."""

@@ -9,8 +9,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from stage3_plugin.errors import SpoolRefused
-from stage3_plugin.storage.spool.reading import SpooledAnswer
 from stage3_plugin.storage.spool.receipt import is_complete
+from stage3_plugin.storage.spool.writing import SpooledAnswer
 from tests.laws import tried
 from tests.stage3.pictures.spooling import SHORT, a_folder, everything_in, feed, spooled
 

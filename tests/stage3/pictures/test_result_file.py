@@ -15,13 +15,13 @@ from stage3_plugin.domain.exchange import Reply
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.storage.spool import result_file
 from stage3_plugin.storage.spool.reading import load_reply
+from stage3_plugin.storage.spool.receipt import MOST_BODY_BYTES
 from stage3_plugin.storage.spool.result_file import (
     SPOOLED_STRANGE,
     PassedBy,
     SpooledLine,
     lines_in,
 )
-from stage3_plugin.storage.spool.writing import MOST_BODY_BYTES
 from tests.stage3.pictures.spooling import TEXT, a_folder
 
 DOCUMENTS = st.dictionaries(

@@ -13,8 +13,9 @@ import pytest
 
 from stage3_plugin.errors import SpoolRefused, StorageFailed
 from stage3_plugin.files import new_file
-from stage3_plugin.storage.spool.reading import SpooledAnswer, load_reply
+from stage3_plugin.storage.spool.reading import load_reply
 from stage3_plugin.storage.spool.receipt import is_complete
+from stage3_plugin.storage.spool.writing import SpooledAnswer
 from tests.stage3.pictures.spooling import PICTURE, TEXT, everything_in, spooled
 
 
