@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
-from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -316,7 +316,15 @@ class Reading:
             await self._blocking(partial(make, self._into, below=self._folder))
             for file in results.files:
                 good, odd = self._good, self._odd
-                with closing(self._lines_in(file)) as lines:
+                lines = lines_in(
+                    file.path,
+                    is_whole=file.is_whole,
+                    into=self._into,
+                    most_bytes=self._asking.most_bytes,
+                    masked=self._asking.masked,
+                    token=self._folder.name,
+                )
+                with closing(lines):
                     while (one := await self._blocking(partial(next, lines, None))) is not None:
                         if interrupt.current().triggered:
                             return
@@ -337,16 +345,6 @@ class Reading:
         finally:
             with anyio.CancelScope(shield=True):
                 await self._blocking(partial(shutil.rmtree, self._into, ignore_errors=True))
-
-    def _lines_in(self, file: ResultFile) -> Generator[SpooledLine | PassedBy]:
-        return lines_in(
-            file.path,
-            is_whole=file.is_whole,
-            into=self._into,
-            most_bytes=self._asking.most_bytes,
-            masked=self._asking.masked,
-            token=self._folder.name,
-        )
 
     async def _read_to_its_end(self, file: ResultFile, good: int, odd: int) -> _How:
         """Return whether what lacks in a file says something.

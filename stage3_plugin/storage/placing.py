@@ -3,11 +3,10 @@
 A copy is known by its stamp, without reading it. What lies under a picture's name and is no such
 copy was edited by hand, or made by another plugin. It is kept before the picture takes it: it gets
 a name in a folder for such files, where no pattern like ``images/*.png`` finds it, and which says
-which scene it was of and which bytes it has. It has that name, durably, before it loses the first;
-nothing that is there is ever replaced. ``host_stub.plain_image``, which has no store, does the
-same. A picture that its store has lost is restored
-from its copy. Nothing is ever written through a link, nor read through one. Everything blocks;
-call it in a thread.
+which scene it was of and which bytes it has. It has that name, durably, before the picture takes
+the first; nothing that is there is ever replaced. ``host_stub.plain_image``, which has no store,
+does the same. A picture that its store has lost is restored from its copy. Nothing is ever written
+through a link, nor read through one. Everything blocks; call it in a thread.
 """
 
 from __future__ import annotations
@@ -150,9 +149,9 @@ class PlacedPictures:
 
 
 def _keep_beside(folder: Folder, name: str, digest: str | None) -> str:
-    """Link a file of ``folder`` into the folder for what is kept, and return its name there.
+    """Move a file of ``folder`` into the folder for what is kept, and return its name there.
 
-    The same bytes are kept once. Where a file cannot have two names, it loses the first.
+    The same bytes are kept once.
 
     Args:
         folder: Where it lies.
@@ -169,8 +168,7 @@ def _keep_beside(folder: Folder, name: str, digest: str | None) -> str:
             again = "" if number == 1 else f"-{number}"
             second = f"{path.stem}-{label}{again}{path.suffix}"
             if kept.details(second) is None:
-                if not folder.link(name, kept, second):
-                    folder.move(name, kept, second)
+                folder.move(name, kept, second)
                 kept.sync()
                 folder.sync()  # the folder for what is kept may be new
                 return second

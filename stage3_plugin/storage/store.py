@@ -28,10 +28,8 @@ import hashlib
 import os
 import re
 import secrets
-import stat
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
-from errno import EILSEQ, EISDIR
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -164,19 +162,15 @@ class PictureStore:
 
         Raises:
             FileNotFoundError: It is not there.
-            IsADirectoryError: Something has its name that is no file.
             OSError: It cannot be read now.
         """
         path = self.where(sha256)
         try:
-            details = path.stat()
+            return path.open("rb")
         except FileNotFoundError:
             if not self.recall(sha256):
                 raise
-            details = path.stat()
-        if not stat.S_ISREG(details.st_mode):
-            raise IsADirectoryError(EISDIR, "that is no file")
-        return path.open("rb")
+            return path.open("rb")
 
     def place(self, sha256: str, folder: Folder, name: str) -> None:
         """Put a copy into an open folder, whole or not at all, with the stamp of the picture.
@@ -312,10 +306,6 @@ def noted_bucket(state_dir: Path) -> str | None:
     """
     path = state_dir / _NOTE
     is_missing = suppress(FileNotFoundError, NotADirectoryError)
-    try:
-        with on_disk(path, reading=True), is_missing, path.open("rb") as file:
-            return file.read(_LONGEST_NOTE_BYTES).decode().strip() or None
-    except UnicodeDecodeError as error:
-        cause = OSError(EILSEQ, "it is no text")
-        raise StorageFailed(path, cause, reading=True) from error
+    with on_disk(path, reading=True), is_missing, path.open("rb") as file:
+        return file.read(_LONGEST_NOTE_BYTES).decode(errors="replace").strip() or None
     return None

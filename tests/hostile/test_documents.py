@@ -146,7 +146,7 @@ def test_a_document_of_too_many_values_reaches_no_parser(
     """It is not understood, and says why; what came is on the disk."""
     body = BURDENS[name]
     spool = SpooledAnswer(tmp_path / "a")
-    spool.head(200, [])
+    spool.opened(200, {})
     for start in range(0, len(body), piece_bytes):
         spool.feed(body[start : start + piece_bytes])
     spool.finish("whole")

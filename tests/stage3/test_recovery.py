@@ -92,7 +92,7 @@ class Dead:
         """Leave an answer, or what had come of one."""
         body = json.dumps(document).encode()
         spool = SpooledAnswer(self.store.spool.new_folder(attempt_id))
-        spool.head(status, [("content-type", "application/json")])
+        spool.opened(status, {"content-type": "application/json"})
         spool.feed(body if complete else body[: len(body) // 2])
         spool.finish("whole" if complete else "cut")
 

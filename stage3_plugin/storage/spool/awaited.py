@@ -8,7 +8,7 @@ key.
 
 from __future__ import annotations
 
-import os
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -77,9 +77,6 @@ def note(
 
 def read(folder: Path) -> Awaited | None:
     """Return the note, if there is one; anything else in its place is passed over."""
-    try:
-        descriptor = os.open(folder / _NAME, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-        with os.fdopen(descriptor, "rb") as file:
-            return _NOTED.validate_json(file.read(_MOST_BYTES), strict=True)
-    except (OSError, ValueError):
-        return None
+    with suppress(OSError, ValueError), (folder / _NAME).open("rb") as file:
+        return _NOTED.validate_json(file.read(_MOST_BYTES), strict=True)
+    return None

@@ -34,7 +34,7 @@ folders."""
 _SHORT_BYTES = 64 * 1024
 _MOST_PASSED_BYTES = 1024 * 1024
 """In one call, so that whoever reads can stop."""
-_HEADERS = (("content-type", "application/json"),)
+_HEADERS = {"content-type": "application/json"}
 _STATUS = 200
 
 
@@ -134,7 +134,7 @@ def _spooled(
     problem, piece, counts = "", b"", False
     try:
         with closing(opened(folder)) as answer:
-            answer.head(_STATUS, _HEADERS)
+            answer.opened(_STATUS, _HEADERS)
             for piece in pieces:
                 problem = problem or _fed(answer, piece)
                 if piece.endswith(_END):

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import mmap
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -97,25 +97,19 @@ class SpooledAnswer:
         self._has_kept = True
 
     def opened(self, status: int, headers: Mapping[str, str]) -> Self:
-        """Take the head; the body follows."""
-        self.head(status, headers.items())
-        return self
+        """Keep the status and the headers, but those that hold credentials; the body follows.
 
-    def head(self, status: int, headers: Iterable[tuple[str, str]]) -> None:
-        """Keep the status and the headers; a repeated header's values are joined with ``", "``.
-
-        Headers that hold credentials or cookies are left out.
+        Args:
+            status: Of HTTP.
+            headers: Names in lower case.
         """
-        kept: dict[str, str] = {}
-        for written, value in headers:
-            name = written.lower()
-            if name not in _SECRET_HEADERS:
-                kept[name] = f"{kept[name]}, {value}" if name in kept else value
+        kept = {name: value for name, value in headers.items() if name not in _SECRET_HEADERS}
         headers_kept = self._masked.words(kept)
         self._head = Head(status=status, headers=headers_kept, nonce=self._head.nonce)
         self._is_compressed = bool(codings_of(kept))
         self._write(as_head(self._head))
         self._start = self._file.size_bytes
+        return self
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes of the body.

@@ -133,7 +133,7 @@ class Project:
         """Put an answer, or a part of one, where a purchase's answer is received."""
         folder = self.store.spool.new_folder(attempt_id)
         spool = SpooledAnswer(folder)
-        spool.head(200, [("content-type", "application/json")])
+        spool.opened(200, {"content-type": "application/json"})
         spool.feed(b'{"data": []}' if complete else b'{"data": [')
         spool.finish("whole" if complete else "cut")
         return folder

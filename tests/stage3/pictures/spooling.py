@@ -33,7 +33,7 @@ def spooled(
 ) -> Reply:
     """Spool a whole body in pieces of the given lengths, over and over, and read it back."""
     answer = SpooledAnswer(directory, most_bytes=most_bytes)
-    answer.head(200, [("Content-Type", media_type or "")])
+    answer.opened(200, {"content-type": media_type or ""})
     feed(answer, body, [pieces] if isinstance(pieces, int) else pieces)
     answer.finish("whole")
     return load_reply(directory)
