@@ -41,7 +41,7 @@ from stage3_plugin.files.folder import (
     is_regular,
     remove_leftovers,
 )
-from stage3_plugin.files.new_file import NewFile
+from stage3_plugin.files.new_file import NewFile, replacing
 from stage3_plugin.files.on_disk import on_disk
 from stage3_plugin.files.private_folders import sync_file, sync_folder
 from stage3_plugin.files.state_dir import StateDir
@@ -102,10 +102,8 @@ class PictureStore:
             if self.address is None:
                 path.unlink(missing_ok=True)
                 return
-            with self._aside() as aside:
-                with NewFile(aside) as file:
-                    file.write(f"{self.address}\n".encode())
-                aside.replace(path)
+            with replacing(path) as file:
+                file.write(f"{self.address}\n".encode())
 
     def pictures(self) -> frozenset[str]:
         """Name all there are."""

@@ -6,10 +6,9 @@ it knows what was asked for, or what follows.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import cast
 
 import anyio
 import anyio.to_thread
@@ -20,12 +19,10 @@ from stage3_plugin.errors import SpoolRefused, Stage3Error, StorageFailed
 from stage3_plugin.runtime import interrupt
 from stage3_plugin.runtime.system_errors import from_lack
 from stage3_plugin.transport.connection import (
-    NUMBER,
-    PROXY,
+    Arriving,
     FreshConnection,
     ProxyFailed,
     TlsSpoken,
-    announced_bytes,
     refused_by_proxy,
 )
 from stage3_plugin.transport.faults import TurnedAway, fault_of, links
@@ -52,14 +49,13 @@ async def exchange(
     terms: Terms,
 ) -> None:
     """Run one exchange and note in ``state`` how far it came."""
-    response: httpx.Response | None = None
+    response: Arriving | None = None
     try:
         response = await transport.send(request, terms)
         state.head(response, is_plain=request.url.scheme == "http")
-        headers = dict(response.headers)
-        sink = state.begin(open_sink(response.status_code, headers))
+        sink = state.begin(open_sink(response.status, dict(response.headers)))
         await _receive(response, sink, state, terms.patience)
-        await state.end(_ending_of(response.headers, state.received_bytes))
+        await state.end(_ending_of(response, state.received_bytes))
         if not state.complete:
             state.problem = "the answer was cut off"
     except SpoolRefused as refusal:
@@ -142,13 +138,13 @@ class Exchange:
     _unended: ReplySink | None = None
     _proxy: Proxy | None = None
 
-    def head(self, response: httpx.Response, *, is_plain: bool) -> None:
+    def head(self, response: Arriving, *, is_plain: bool) -> None:
         """Note which address answers, and how."""
-        self.status = response.status_code
+        self.status = response.status
         self.is_asked_plainly = is_plain
         self._is_chunked = _is_chunked(response.headers)
-        self.number = str(response.extensions.get(NUMBER, ""))
-        self._proxy = response.extensions.get(PROXY)
+        self.number = response.number
+        self._proxy = response.proxy
 
     def begin(self, sink: ReplySink) -> ReplySink:
         """Note where the body goes."""
@@ -255,7 +251,7 @@ _WORDS: dict[type[Exception], str] = {
 
 
 async def _receive(
-    response: httpx.Response, sink: ReplySink, state: Exchange, patience: Patience
+    response: Arriving, sink: ReplySink, state: Exchange, patience: Patience
 ) -> None:
     """Let the raw body flow into the sink, which sees its end in the moment of its last byte.
 
@@ -266,14 +262,13 @@ async def _receive(
         SpoolRefused: The sink takes no more.
         StorageFailed: The disk did not take it.
     """
-    whole_bytes = announced_bytes(response.headers)
-    async for chunk in cast("AsyncIterable[bytes]", response.stream):
+    async for chunk in response:
         state.received_bytes += len(chunk)
         patience.moved(len(chunk))
         if len(state.beginning) < _BEGINNING_BYTES:
             state.beginning += chunk[:_BEGINNING_BYTES]
         sink.feed(chunk)
-        if state.received_bytes == whole_bytes:
+        if state.received_bytes == response.body_bytes:
             await state.end("whole")
         del chunk  # or every connection would keep one while it waits
 
@@ -282,17 +277,16 @@ def _is_chunked(headers: httpx.Headers) -> bool:
     return "chunked" in headers.get("transfer-encoding", "").lower()
 
 
-def _ending_of(headers: httpx.Headers, received_bytes: int) -> Ending:
+def _ending_of(response: Arriving, received_bytes: int) -> Ending:
     """Return how a body ended that came without an error.
 
     One with neither length nor chunks ends when the server closes, and a cut looks the same.
     """
-    if _is_chunked(headers):
+    if _is_chunked(response.headers):
         return "whole"
-    whole_bytes = announced_bytes(headers)
-    if whole_bytes is None:
+    if response.body_bytes is None:
         return "closed"
-    return "whole" if received_bytes == whole_bytes else "cut"
+    return "whole" if received_bytes == response.body_bytes else "cut"
 
 
 def request_of(
