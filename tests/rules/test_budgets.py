@@ -36,9 +36,9 @@ BUDGETS: Mapping[str, Mapping[str, int]] = {
         "renderers": 1177,
         "runtime": 847,
         "settings": 819,
-        "storage": 3276,
+        "storage": 3274,
         "testing": 4493,
-        "transport": 1779,
+        "transport": 1767,
     },
     "host_stub": {
         "__init__": 0,
