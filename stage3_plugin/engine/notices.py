@@ -23,9 +23,8 @@ from stage3_plugin.engine.steps import Steps
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.purchase.takes import first_take, live_takes
-from stage3_plugin.storage.keeping import KEPT
 from stage3_plugin.storage.pictures import Pictures
-from stage3_plugin.storage.placing import names_of, place_of
+from stage3_plugin.storage.placing import KEPT, names_of, place_of
 
 _SCENES_A_TURN = 100
 

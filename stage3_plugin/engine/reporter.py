@@ -91,11 +91,11 @@ class Results:
             )
         if not is_new and self._pictures.is_copy(picture.sha256, path.parent, path.name):
             return Placed(picture, path)  # as all are in a finished run
-        kept = await self._pictures.make_way(picture, path, root=root)
+        others = names_of(request, take=take) if self._place is None else ()
+        kept = await self._pictures.put(picture, path, root=root, is_new=is_new, instead_of=others)
         if kept is not None:
             self._say(path, kept)
-        others = names_of(request, take=take) if self._place is None else ()
-        return await self._pictures.put(picture, path, root=root, is_new=is_new, instead_of=others)
+        return Placed(picture, path)
 
     def _say(self, path: Path, kept: Path) -> None:
         self._kept += 1

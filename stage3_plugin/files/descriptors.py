@@ -2,8 +2,8 @@
 
 A paid request needs a socket while it waits, and its answer needs files the moment it comes:
 without descriptors for them, an answer that was paid for would be lost. So they are reserved before
-the request leaves. The receipt is made and stays open, and for the other files as many descriptors
-are kept aside; one of them is released right before a file is opened. How many requests can have
+the request leaves. The receipt is made and stays open, and for the file of a picture a descriptor
+is kept aside, and released right before that is opened. How many requests can have
 all of theirs at a time is counted here as well. Apart from the modules that open files because the
 limit is one for the whole process.
 """
@@ -23,11 +23,10 @@ from stage3_plugin.errors import ResourceLacking
 
 Opened = TypeVar("Opened")
 
-KEPT_FOR_EACH: Final = 1
-"""The file of a picture; whatever else is made of an answer is made when its socket is closed."""
-EACH: Final = KEPT_FOR_EACH + 2
-"""With its socket, and its receipt. A fetch, and whatever is done with a whole answer, needs less,
-and comes when these are closed."""
+EACH: Final = 3
+"""A socket, a receipt, and the file of a picture: whatever else is made of an answer is made when
+its socket is closed. A fetch, and whatever is done with a whole answer, needs less, and comes when
+these are closed."""
 RESERVE: Final = 10
 """For what comes and goes beside the requests in flight: looking names up, writing the manifest,
 taking in what other runs have left."""
@@ -50,33 +49,26 @@ _kept = deque[int]()
 # Kept aside --------------------------------------------------------------------------------------
 
 
-def keep_aside(descriptor: int, count: int = KEPT_FOR_EACH) -> None:
-    """Keep some descriptors for files that will have to be opened, by any part of the process.
+def keep_aside(descriptor: int) -> None:
+    """Keep a descriptor for a file that will have to be opened, by any part of the process.
 
     Args:
-        descriptor: An open one; they are copies of it.
-        count: How many.
+        descriptor: An open one; what is kept is a copy of it.
 
     Raises:
-        OSError: There are too few; then none is kept.
+        OSError: There is none left.
     """
-    for had in range(count):
-        try:
-            _kept.append(os.dup(descriptor))
-        except OSError:
-            release(had)
-            raise
+    _kept.append(os.dup(descriptor))
 
 
-def release(count: int = 1) -> bool:
-    """Release some that were kept, so that files can be opened; return whether there were any."""
-    for had in range(count):
-        try:
-            descriptor = _kept.pop()
-        except IndexError:
-            return had > 0
-        os.close(descriptor)
-    return count > 0
+def release() -> bool:
+    """Release one that was kept, so that a file can be opened; return whether there was any."""
+    try:
+        descriptor = _kept.pop()
+    except IndexError:
+        return False
+    os.close(descriptor)
+    return True
 
 
 def opened(opening: Callable[[], Opened]) -> Opened:

@@ -3,20 +3,30 @@
 Where the system can, every name is looked up relative to the open folder, never through its path
 again, and never through a link at its end. Windows cannot; there the path is used, and links are
 rare because making one needs a privilege.
+
+A file that a stranger names is opened likewise (:func:`open_beneath`), and a copy is made within
+one, so that no other program ever sees half of it (:func:`copy_aside`). The kernel copies where it
+can, and where the file system can share blocks between files (Btrfs, XFS and others), the copy
+costs neither time nor space until one of the two is changed: copy_file_range(2).
 """
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import os
 import secrets
 import stat
 import time
+from collections.abc import Sequence
 from contextlib import suppress
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from stage3_plugin.files.new_file import NEW_FILE_FLAGS
+from stage3_plugin.files.new_file import NEW_FILE_FLAGS, write_whole
+from stage3_plugin.files.on_disk import on_disk
 
 TEMPORARY_PREFIX = ".tmp-"
 _LEFTOVER_S = 24 * 60 * 60
@@ -28,6 +38,22 @@ READ_FLAGS = (
     | getattr(os, "O_CLOEXEC", 0)
     | getattr(os, "O_BINARY", 0)
 )
+_COPY_BYTES = 256 * 1024
+_MOST_BYTES = 1 << 30  # for one call of the kernel's
+_FOLDER_FLAGS = (
+    getattr(os, "O_PATH", os.O_RDONLY)  # where it is there, a folder need not be readable
+    | getattr(os, "O_DIRECTORY", 0)
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_CLOEXEC", 0)
+)
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFLNK: "a link that leads in a circle, or was put there just now",
+}
 
 
 class Folder:
@@ -75,10 +101,15 @@ class Folder:
         descriptor = os.open(self._at(name), NEW_FILE_FLAGS, 0o644, dir_fd=self._descriptor)
         return name, os.fdopen(descriptor, "wb", buffering=0)
 
-    def open(self, name: str) -> BinaryIO:
+    def open(self, name: str) -> FileIO:
         """Open a file to read, not through a link."""
         descriptor = os.open(self._at(name), READ_FLAGS, dir_fd=self._descriptor)
         return os.fdopen(descriptor, "rb", buffering=0)
+
+    def digest(self, name: str) -> str:
+        """Hash a file, 64 hex digits."""
+        with self.open(name) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
 
     def details(self, name: str) -> os.stat_result | None:
         """Return what the system knows of a name itself, or ``None`` if there is none."""
@@ -92,28 +123,6 @@ class Folder:
         os.replace(
             self._at(old), self._at(new), src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor
         )
-
-    def link(self, name: str, other: Folder, new: str) -> bool:
-        """Link a file under a second name in another folder; ``False`` where there are no links.
-
-        Raises:
-            FileExistsError: The name is taken.
-        """
-        if os.link not in os.supports_dir_fd:
-            return False
-        try:
-            os.link(
-                self._at(name),
-                other._at(new),
-                src_dir_fd=self._descriptor,
-                dst_dir_fd=other._descriptor,
-                follow_symlinks=False,
-            )
-        except FileExistsError:
-            raise
-        except OSError:
-            return False
-        return True
 
     def move(self, name: str, other: Folder, new: str) -> None:
         """Move a file into another folder, where its new name must not be taken.
@@ -165,3 +174,108 @@ def remove_leftovers(folder: Path) -> None:
                 with suppress(OSError):
                     if entry.stat(follow_symlinks=False).st_ctime < oldest:
                         Path(entry.path).unlink()
+
+
+# Copied ------------------------------------------------------------------------------------------
+
+
+def copy_aside(source: Path, folder: Folder, name: str) -> None:
+    """Copy ``source`` into ``folder`` as ``name``, whole or not at all, with its time of change.
+
+    Raises:
+        OSError: The disk did not take it; nothing was changed.
+        StorageFailed: ``source`` cannot be read; nothing was changed.
+    """
+    with _opened(source) as original:
+        aside, copy = folder.create_aside()
+        try:
+            with copy:
+                _copy_in_kernel(original, copy)
+                while piece := _read(original, source):
+                    # not copyfileobj: on a full disk it takes half a piece for a whole one
+                    write_whole(copy.fileno(), piece)
+                _keep_time(original, copy)
+            folder.rename(aside, name)
+        except BaseException:
+            folder.remove(aside)
+            raise
+
+
+def _opened(source: Path) -> BinaryIO:
+    with on_disk(source, reading=True):
+        return source.open("rb", buffering=0)
+
+
+def _read(original: BinaryIO, source: Path) -> bytes:
+    with on_disk(source, reading=True):
+        return original.read(_COPY_BYTES)
+
+
+def _keep_time(original: BinaryIO, copy: BinaryIO) -> None:
+    """Give the copy its original's time where the system can: equal times mean equal files."""
+    if os.utime in os.supports_fd:
+        time_ns = os.fstat(original.fileno()).st_mtime_ns
+        os.utime(copy.fileno(), ns=(time_ns, time_ns))
+
+
+def _copy_in_kernel(original: BinaryIO, copy: BinaryIO) -> None:
+    """Copy as far as the kernel does; both files stand behind it then."""
+    if hasattr(os, "copy_file_range"):
+        with suppress(OSError):  # it cannot between these two; a disk that is full says so again
+            while os.copy_file_range(original.fileno(), copy.fileno(), _MOST_BYTES):
+                pass
+
+
+# Opened for a stranger ----------------------------------------------------------------------------
+
+
+class NotAFile(OSError):
+    """What was to be opened is no plain file.
+
+    Attributes:
+        kind: What it is instead, such as "a folder".
+    """
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(errno.EINVAL, f"it is {kind}")
+        self.kind = kind
+
+
+def open_beneath(folder: Path, parts: Sequence[str]) -> BinaryIO:
+    """Open a plain file below a folder to read it; never waits for another program.
+
+    Args:
+        folder: Its last part must not be a link.
+        parts: The names that lead from there to the file; none may be a link.
+
+    Raises:
+        NotAFile: It is something else.
+        OSError: It is not there, cannot be read, or a link stands on the way.
+    """
+    *way, name = parts
+    if not _CAN_HOLD:
+        return _opened_file(folder.joinpath(*parts), None)
+    held = os.open(folder, _FOLDER_FLAGS)
+    try:
+        for step in way:
+            outer, held = held, os.open(step, _FOLDER_FLAGS, dir_fd=held)
+            os.close(outer)
+        return _opened_file(name, held)
+    finally:
+        os.close(held)
+
+
+def _opened_file(name: str | Path, folder: int | None) -> BinaryIO:
+    _need_file(os.stat(name, dir_fd=folder, follow_symlinks=False))
+    file = os.fdopen(os.open(name, READ_FLAGS, dir_fd=folder), "rb")
+    try:
+        _need_file(os.fstat(file.fileno()))
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def _need_file(found: os.stat_result) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        raise NotAFile(_KINDS.get(stat.S_IFMT(found.st_mode), "no plain file"))

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import math
 import os
-from contextlib import suppress
+import secrets
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -35,6 +37,23 @@ def write_whole(descriptor: int, data: bytes) -> None:
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(descriptor, rest[:_PIECE_BYTES]) :]
+
+
+@contextmanager
+def replacing(path: Path) -> Generator[NewFile]:
+    """Write a file in the block that takes the place of another when all of it is there.
+
+    Raises:
+        StorageFailed: The disk did not take it; what was there is there.
+    """
+    aside = path.with_name(f"{path.name}-{secrets.token_hex(8)}")
+    try:
+        with NewFile(aside) as file:
+            yield file
+        with on_disk(path):
+            aside.replace(path)
+    finally:
+        remove(aside)
 
 
 def remove(path: Path) -> None:
@@ -106,7 +125,7 @@ class NewFile:
             return source.read(int(min(most_bytes, _PIECE_BYTES)))
 
     def keep_aside(self) -> None:
-        """Keep descriptors for the files that will stand beside this one."""
+        """Keep a descriptor for the file that will stand beside this one."""
         with on_disk(self.path):
             keep_aside(self._descriptor)
 

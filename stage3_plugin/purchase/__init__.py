@@ -15,8 +15,8 @@ the answer's folder  ``storage.pictures:Pictures.new_folder``        the same
 a note that it       ``ledger.owners:Claim.note_sent``               a request that counts as
 leaves               (outlives the process, not the machine)         sent
 the request          ``transport.client:Client.post``                the same
-the answer's pieces  ``storage.spool.writing:Spool.feed``            the same
-the whole answer     ``storage.spool.reading:SpooledAnswer.finish``  a picture to be taken in
+the answer's pieces  ``storage.spool.writing:SpooledAnswer.feed``   the same
+the whole answer     ``storage.spool.writing:SpooledAnswer.finish``  a picture to be taken in
 the job: ACCEPTED     ``ledger.book:Ledger.accept`` with its          a job to be asked for, by
 (at a queue)          commit                                          any run
 its last answer       ``storage.spool.polls:keep``                    a picture to be taken in

@@ -36,7 +36,8 @@ from stage3_plugin.runtime.masking import Masked
 from stage3_plugin.runtime.system_errors import from_lack, says_not_there
 from stage3_plugin.storage.pictures import Pictures, RunBlocking
 from stage3_plugin.storage.spool import polls
-from stage3_plugin.storage.spool.reading import SpooledAnswer, load_reply
+from stage3_plugin.storage.spool.reading import load_reply
+from stage3_plugin.storage.spool.writing import SpooledAnswer
 from stage3_plugin.transport.bodies import Content
 from stage3_plugin.transport.job_hosts import JobHosts
 

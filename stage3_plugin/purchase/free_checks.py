@@ -22,8 +22,8 @@ from stage3_plugin.storage.inflating import codings_of, inflate
 from stage3_plugin.storage.spool.documents import MOST_BYTES, document_in
 
 if TYPE_CHECKING:
-    from stage3_plugin.transport.asking import Answer
     from stage3_plugin.transport.client import Client  # imports httpx, which drawing needs not
+    from stage3_plugin.transport.sinks import Answer
 
 _TEXT_CHARACTERS = 2000
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import secrets
 import shutil
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -33,11 +34,10 @@ from stage3_plugin.purchase.asking import Asking
 from stage3_plugin.purchase.ingest import FileSink
 from stage3_plugin.runtime import interrupt
 from stage3_plugin.storage.inflating import inflate_file
-from stage3_plugin.storage.spool import batch_files
+from stage3_plugin.storage.spool import batch_files, polls
 from stage3_plugin.storage.spool.covering import cover
 from stage3_plugin.storage.spool.receipt import is_complete
-from stage3_plugin.storage.spool.result_file import PassedBy, SpooledLine, remove_line
-from stage3_plugin.storage.spool.result_file import ResultFile as OpenResultFile
+from stage3_plugin.storage.spool.result_file import PassedBy, SpooledLine, lines_in
 from stage3_plugin.transport.sinks import Ignored
 
 if TYPE_CHECKING:
@@ -316,14 +316,22 @@ class Reading:
             await self._blocking(partial(make, self._into, below=self._folder))
             for file in results.files:
                 good, odd = self._good, self._odd
-                with await self._blocking(partial(self._opened, file)) as opened:
-                    while (next_one := await self._blocking(opened.next_line)) is not None:
+                lines = lines_in(
+                    file.path,
+                    is_whole=file.is_whole,
+                    into=self._into,
+                    most_bytes=self._asking.most_bytes,
+                    masked=self._asking.masked,
+                    token=self._folder.name,
+                )
+                with closing(lines):
+                    while (one := await self._blocking(partial(next, lines, None))) is not None:
                         if interrupt.current().triggered:
                             return
-                        if isinstance(next_one, PassedBy):
-                            passed += next_one.lines
+                        if isinstance(one, PassedBy):
+                            passed += one.lines
                             continue
-                        line = await self._weighed(next_one)
+                        line = await self._weighed(one)
                         if line is not None:
                             yield line
                             await self._remove(line.folder)
@@ -337,16 +345,6 @@ class Reading:
         finally:
             with anyio.CancelScope(shield=True):
                 await self._blocking(partial(shutil.rmtree, self._into, ignore_errors=True))
-
-    def _opened(self, file: ResultFile) -> OpenResultFile:
-        return OpenResultFile(
-            file.path,
-            is_whole=file.is_whole,
-            into=self._into,
-            most_bytes=self._asking.most_bytes,
-            masked=self._asking.masked,
-            token=self._folder.name,
-        )
 
     async def _read_to_its_end(self, file: ResultFile, good: int, odd: int) -> _How:
         """Return whether what lacks in a file says something.
@@ -400,7 +398,7 @@ class Reading:
         return None
 
     async def _remove(self, folder: Path) -> None:
-        await self._blocking(partial(remove_line, folder))
+        await self._blocking(partial(polls.remove, folder))
 
 
 def _has_picture(said: LineSaid) -> bool:

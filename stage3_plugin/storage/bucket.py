@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from errno import EACCES, EIO, ENOENT, ENOSPC, ETIMEDOUT
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryFile
 from threading import Condition
@@ -157,44 +158,27 @@ class Bucket:
 
     def get(self, sha256: str, write: Callable[[bytes], object]) -> bool:
         """Hand over what has the name of a picture, in pieces; ``False`` if no picture has it."""
-        with self._failing(_key(sha256), reading=True):
-            try:
-                found = self._store.get(_key(sha256))
-            except FileNotFoundError as error:
-                if _NO_BUCKET.search(str(error)):
-                    raise
-                return False
+        with self._failing(_key(sha256), reading=True), _unless_there():
+            found = self._store.get(_key(sha256))
             if found.meta["size"] > _LONGEST_BYTES:
                 return False
-            pieces = iter(found.stream(min_chunk_size=_PIECE_BYTES))
-        while True:
-            with self._failing(_key(sha256), reading=True):
-                piece = next(pieces, None)
-            if piece is None:
-                return True
-            write(bytes(piece))
+            for piece in found.stream(min_chunk_size=_PIECE_BYTES):
+                write(bytes(piece))
+            return True
+        return False
 
     def size_of(self, sha256: str) -> int | None:
         """Return the length of what has the name of a picture, in bytes; ``None`` if nothing."""
-        with self._failing(_key(sha256), reading=True):
-            try:
-                return self._store.head(_key(sha256))["size"]
-            except FileNotFoundError as error:
-                if _NO_BUCKET.search(str(error)):
-                    raise
-                return None
+        with self._failing(_key(sha256), reading=True), _unless_there():
+            return self._store.head(_key(sha256))["size"]
+        return None
 
     def sizes(self) -> Iterator[tuple[str, int]]:
         """Name all pictures there are, with their lengths in bytes; a thousand a request."""
         with self._failing("", reading=True):
             listed = self._store.list(chunk_size=_LISTED_AT_ONCE)  # pyright: ignore[reportUnknownMemberType] - its other overload is of a library that is not here
             pages: Iterator[Sequence[ObjectMeta]] = iter(listed)
-        while True:
-            with self._failing("", reading=True):
-                page = next(pages, None)
-            if page is None:
-                return
-            for one in page:
+            for one in chain.from_iterable(pages):
                 named = _OBJECT.fullmatch(one["path"])
                 if named is not None:
                     yield named[2], one["size"]
@@ -257,6 +241,16 @@ class Room:
 
     def _fits(self, size_bytes: int) -> bool:
         return not self._used_bytes or self._used_bytes + size_bytes <= self._most_bytes
+
+
+@contextmanager
+def _unless_there() -> Generator[None]:
+    """Pass over that there is no such object, but not that there is no such bucket."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        if _NO_BUCKET.search(str(error)):
+            raise
 
 
 @cache

@@ -8,7 +8,6 @@ from what lies on the disk, so that nothing here ever loses what came.
 
 from __future__ import annotations
 
-import secrets
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -17,7 +16,7 @@ from typing import TypeAlias
 
 from stage3_plugin.domain.signature import is_picture
 from stage3_plugin.errors import SpoolRefused
-from stage3_plugin.files.new_file import NewFile
+from stage3_plugin.files.new_file import replacing
 from stage3_plugin.files.on_disk import on_disk
 
 Pieces: TypeAlias = Callable[[], Iterable[bytes]]
@@ -89,16 +88,8 @@ def inflate_file(path: Path, codings: Sequence[str], *, most_bytes: int | None) 
     """
     if not codings:
         return True
-    aside = path.with_name(f"{path.name}-{secrets.token_hex(4)}")
-    try:
-        with on_disk(path):
-            with NewFile(aside) as file:
-                pieces = partial(pieces_of, path)
-                is_whole = inflate_into(file.write, pieces, codings, most_bytes=most_bytes)
-            aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
-    return is_whole
+    with on_disk(path), replacing(path) as file:
+        return inflate_into(file.write, partial(pieces_of, path), codings, most_bytes=most_bytes)
 
 
 def pieces_of(path: Path, start: int = 0, end: int | None = None) -> Iterator[bytes]:

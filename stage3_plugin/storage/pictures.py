@@ -17,12 +17,12 @@ from typing import Protocol, TypeVar
 
 import anyio
 
-from stage3_plugin.domain.picture import Picture, Placed
+from stage3_plugin.domain.picture import Picture
 from stage3_plugin.errors import PictureLost, PictureRefused, StorageFailed
 from stage3_plugin.files.folder import Folder
 from stage3_plugin.files.on_disk import on_disk
 from stage3_plugin.storage.inspect import inspect_file
-from stage3_plugin.storage.placing import PlacedPictures, is_there
+from stage3_plugin.storage.placing import PlacedPictures
 from stage3_plugin.storage.spool.folders import SpoolFolders
 from stage3_plugin.storage.spool.trial import judging
 from stage3_plugin.storage.store import PictureStore
@@ -196,7 +196,7 @@ class Pictures:
         root: Path,
         is_new: bool = False,
         instead_of: Collection[str] = (),
-    ) -> Placed:
+    ) -> Path | None:
         """Give a picture its file at a path of the host's, unless it is there and untouched.
 
         Args:
@@ -206,12 +206,15 @@ class Pictures:
             is_new: It was kept just now, so its bytes need not be looked at once more.
             instead_of: Names beside it of the same picture in another format.
 
+        Returns:
+            The name by which what was there is kept; ``None`` if nothing had to be.
+
         Raises:
             PictureLost: The stored picture is gone or damaged, and so is its copy.
         """
-        if not self._placed.is_copy(picture.sha256, path.parent, path.name):
-            await self.storing(partial(self._put, picture, path, root, is_new, instead_of))
-        return Placed(picture, path)
+        if self._placed.is_copy(picture.sha256, path.parent, path.name):
+            return None
+        return await self.storing(partial(self._put, picture, path, root, is_new, instead_of))
 
     def _put(
         self,
@@ -220,24 +223,12 @@ class Pictures:
         root: Path,
         is_new: bool,  # noqa: FBT001 - its one caller is above
         instead_of: Collection[str],
-    ) -> None:
+    ) -> Path | None:
         is_stored = is_new or self.store.holds(picture.sha256)
         is_stored = is_stored or self._placed.take_back(picture.sha256, path, root)
         if not (is_stored or self.store.recall(picture.sha256)):
             raise PictureLost(self.store.where(picture.sha256))
-        self._placed.place(picture.sha256, path, root, instead_of=instead_of)
-
-    async def make_way(self, picture: Picture, path: Path, *, root: Path) -> Path | None:
-        """Keep what is at a path that a picture is to have, if it was not put there by us.
-
-        :meth:`put` does so by itself; a caller that wants to report it first asks here.
-
-        Returns:
-            The name that it is kept by; ``None`` if nothing had to be kept.
-        """
-        if self.is_copy(picture.sha256, path.parent, path.name) or not is_there(path):
-            return None
-        return await self.blocking(partial(self._placed.keep, path, root))
+        return self._placed.place(picture.sha256, path, root, instead_of=instead_of)
 
     def is_copy(self, sha256: str, folder: Path, name: str) -> bool:
         """Return whether a name is an untouched copy of a stored picture; reads none of it."""

@@ -1,18 +1,23 @@
 """The pictures beside the story: copies of stored ones, and what is there that is none.
 
-A copy is known by its stamp, without reading it. Any other file under a picture's name is kept
-before the picture takes it, see ``keeping.py``. A picture that its store has lost is restored
-from its copy. Nothing is ever written through a link, nor read through one. Everything blocks;
-call it in a thread.
+A copy is known by its stamp, without reading it. What lies under a picture's name and is no such
+copy was edited by hand, or made by another plugin. It is kept before the picture takes it: it gets
+a name in a folder for such files, where no pattern like ``images/*.png`` finds it, and which says
+which scene it was of and which bytes it has. It has that name, durably, before the picture takes
+the first; nothing that is there is ever replaced. ``host_stub.plain_image``, which has no store,
+does the same. A picture that its store has lost is restored from its copy. Nothing is ever written
+through a link, nor read through one. Everything blocks; call it in a thread.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import secrets
 from collections.abc import Iterable
 from contextlib import suppress
-from pathlib import Path
+from itertools import count
+from pathlib import Path, PurePath
 
 from host_stub.text.file_names import stem_of
 from stage3_plugin.domain.picture import EXTENSIONS, Picture
@@ -21,8 +26,12 @@ from stage3_plugin.errors import StorageFailed
 from stage3_plugin.files.folder import Folder, is_regular, remove_leftovers
 from stage3_plugin.files.on_disk import on_disk
 from stage3_plugin.runtime.system_errors import says_not_there
-from stage3_plugin.storage.keeping import KEPT, digest_of, keep_beside
 from stage3_plugin.storage.store import PictureStore
+
+KEPT = "kept"
+"""The folder's name, within that of the pictures."""
+
+_DIGITS = 16
 
 MOST_REMEMBERED = 4096
 """Folders that are known to have been tidied; a story has one for each scene."""
@@ -42,11 +51,14 @@ class PlacedPictures:
         self._store = store
         self._tidied: set[Path] = set()
 
-    def place(self, sha256: str, path: Path, root: Path, *, instead_of: Iterable[str] = ()) -> None:
+    def place(
+        self, sha256: str, path: Path, root: Path, *, instead_of: Iterable[str] = ()
+    ) -> Path | None:
         """Copy a picture to a path, whole or not at all.
 
         Whatever has that name is replaced, a planted link too; nothing is ever written through
-        one. A picture that is no copy of a stored one is kept first, see :meth:`keep`.
+        one. A picture that is no copy of a stored one is kept first. An empty file, a link and
+        whatever else is no picture file are not kept.
 
         Args:
             sha256: A stored one.
@@ -54,6 +66,9 @@ class PlacedPictures:
             root: No link on the way may lead out of this folder.
             instead_of: Names beside it of the same picture in another format: each is removed if it
                 is such a copy, so that nothing is lost. One that was edited stays.
+
+        Returns:
+            Where what had the name is kept; ``None`` if nothing had to be.
         """
         folder, name = path.parent, path.name
         with on_disk(path):
@@ -61,7 +76,7 @@ class PlacedPictures:
             with on_disk(real):
                 real.mkdir(parents=True, exist_ok=True)
             with Folder(_without_links(folder, root)) as target:
-                self._set_aside(folder, target, name)
+                kept = self._set_aside(folder, target, name)
                 self._store.place(sha256, target, name)
                 for other in instead_of:
                     if name != other:
@@ -71,11 +86,12 @@ class PlacedPictures:
                 self._tidied.clear()
             self._tidied.add(folder)
             remove_leftovers(folder)
+        return kept
 
     def _remove_our_copy(self, folder: Folder, name: str) -> None:
         if not is_regular(folder.details(name)):
             return
-        if self._has_whole(digest_of(folder, name)):
+        if self._has_whole(folder.digest(name)):
             folder.remove(name)
 
     def is_copy(self, sha256: str, folder: Path, name: str) -> bool:
@@ -103,7 +119,7 @@ class PlacedPictures:
         folder, name = path.parent, path.name
         try:
             with Folder(_without_links(folder, root)) as source:
-                if not is_regular(source.details(name)) or digest_of(source, name) != sha256:
+                if not is_regular(source.details(name)) or source.digest(name) != sha256:
                     return False
                 with source.open(name) as copy:
                     self._store.restore(sha256, copy)
@@ -115,35 +131,17 @@ class PlacedPictures:
             raise StorageFailed(path, error, reading=True) from error
         return True
 
-    def keep(self, path: Path, root: Path) -> Path | None:
-        """Keep what has the name of a picture that is to come, unless the store has its bytes.
-
-        It keeps its name until the picture takes it. An empty file, a link and whatever else is no
-        picture file are not kept.
-
-        Returns:
-            Where it is kept; ``None`` if nothing had to be.
-        """
-        folder = path.parent
-        try:
-            with Folder(_without_links(folder, root)) as target:
-                return self._set_aside(folder, target, path.name)
-        except OSError as error:
-            if says_not_there(error):
-                return None
-            raise StorageFailed(path, error) from error
-
     def _set_aside(self, folder: Path, target: Folder, name: str) -> Path | None:
         details = target.details(name)
         if not is_regular(details) or details is None or details.st_size == 0:
             return None
         digest: str | None = None
         with suppress(OSError):  # what cannot be read is not known to be ours
-            digest = digest_of(target, name)
+            digest = target.digest(name)
         if digest is not None and self._has_whole(digest):
             return None
         try:
-            return folder / KEPT / keep_beside(target, name, digest)
+            return folder / KEPT / _keep_beside(target, name, digest)
         except FileNotFoundError:  # it was removed just now
             raise
         except OSError as error:  # something else has the name of the folder, say
@@ -154,6 +152,40 @@ class PlacedPictures:
             return self._store.holds(digest)
         except StorageFailed:  # that cannot be known now
             return False
+
+
+def _keep_beside(folder: Folder, name: str, digest: str | None) -> str:
+    """Move a file of ``folder`` into the folder for what is kept, and return its name there.
+
+    The same bytes are kept once.
+
+    Args:
+        folder: Where it lies.
+        name: Its name.
+        digest: Of its bytes; ``None`` where they cannot be read.
+
+    Raises:
+        OSError: The disk did not let us; the file has its name as before.
+    """
+    path = PurePath(name)
+    label = secrets.token_hex(_DIGITS // 2) if digest is None else digest[:_DIGITS]
+    with folder.within(KEPT) as kept:
+        for number in count(1):
+            again = "" if number == 1 else f"-{number}"
+            second = f"{path.stem}-{label}{again}{path.suffix}"
+            if kept.details(second) is None:
+                folder.move(name, kept, second)
+                kept.sync()
+                folder.sync()  # the folder for what is kept may be new
+                return second
+            if _has(kept, second, digest):
+                return second
+    raise AssertionError("there are more names than files")
+
+
+def _has(folder: Folder, name: str, digest: str | None) -> bool:
+    is_known = digest is not None and is_regular(folder.details(name))
+    return is_known and folder.digest(name) == digest
 
 
 def names_of(request: PictureRequest, *, take: int = 1) -> list[str]:
@@ -171,11 +203,6 @@ def _stem(request: PictureRequest, take: int) -> str:
     """Return what a picture's file is called; all takes but the first have it in their name."""
     stem = stem_of(request.scene_id, request.role)
     return stem if take == 1 else f"{stem}.take-{take}"
-
-
-def is_there(path: Path) -> bool:
-    """Return whether anything has this name."""
-    return os.path.lexists(path)
 
 
 def _without_links(folder: Path, root: Path) -> Path:

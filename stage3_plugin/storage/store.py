@@ -24,27 +24,30 @@ The spool is no store: what a request receives lies on a disk of this machine, s
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import secrets
-import stat
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
-from errno import EILSEQ, EISDIR
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from stage3_plugin.errors import BucketFailed, StorageFailed
-from stage3_plugin.files.copying import copy_aside
-from stage3_plugin.files.folder import TEMPORARY_PREFIX, Folder, is_regular, remove_leftovers
-from stage3_plugin.files.new_file import NewFile
+from stage3_plugin.files.folder import (
+    TEMPORARY_PREFIX,
+    Folder,
+    copy_aside,
+    is_regular,
+    remove_leftovers,
+)
+from stage3_plugin.files.new_file import NewFile, replacing
 from stage3_plugin.files.on_disk import on_disk
 from stage3_plugin.files.private_folders import sync_file, sync_folder
 from stage3_plugin.files.state_dir import StateDir
 from stage3_plugin.runtime.masking import NOTHING, Masked
 from stage3_plugin.runtime.system_errors import says_not_there
 from stage3_plugin.storage.inspect import InspectedFile
-from stage3_plugin.storage.keeping import digest_at, digest_of
 
 if TYPE_CHECKING:
     from stage3_plugin.storage.bucket import Bucket
@@ -99,10 +102,8 @@ class PictureStore:
             if self.address is None:
                 path.unlink(missing_ok=True)
                 return
-            with self._aside() as aside:
-                with NewFile(aside) as file:
-                    file.write(f"{self.address}\n".encode())
-                aside.replace(path)
+            with replacing(path) as file:
+                file.write(f"{self.address}\n".encode())
 
     def pictures(self) -> frozenset[str]:
         """Name all there are."""
@@ -148,7 +149,7 @@ class PictureStore:
         path = self.where(sha256)
         try:
             with Folder(path.parent) as folder:
-                return is_regular(folder.details(sha256)) and digest_of(folder, sha256) == sha256
+                return is_regular(folder.details(sha256)) and folder.digest(sha256) == sha256
         except OSError as error:
             if says_not_there(error):
                 return False
@@ -159,19 +160,15 @@ class PictureStore:
 
         Raises:
             FileNotFoundError: It is not there.
-            IsADirectoryError: Something has its name that is no file.
             OSError: It cannot be read now.
         """
         path = self.where(sha256)
         try:
-            details = path.stat()
+            return path.open("rb")
         except FileNotFoundError:
             if not self.recall(sha256):
                 raise
-            details = path.stat()
-        if not stat.S_ISREG(details.st_mode):
-            raise IsADirectoryError(EISDIR, "that is no file")
-        return path.open("rb", buffering=0)
+            return path.open("rb")
 
     def place(self, sha256: str, folder: Folder, name: str) -> None:
         """Put a copy into an open folder, whole or not at all, with the stamp of the picture.
@@ -235,8 +232,9 @@ class PictureStore:
             with NewFile(aside) as file:
                 if not self._far.get(sha256, file.write):
                     return False
-            if digest_at(aside) != sha256:
-                return False
+            with on_disk(aside, reading=True), aside.open("rb", buffering=0) as found:
+                if hashlib.file_digest(found, "sha256").hexdigest() != sha256:
+                    return False
             self._save(aside, sha256)
         return True
 
@@ -306,10 +304,6 @@ def noted_bucket(state_dir: Path) -> str | None:
     """
     path = state_dir / _NOTE
     is_missing = suppress(FileNotFoundError, NotADirectoryError)
-    try:
-        with on_disk(path, reading=True), is_missing, path.open("rb") as file:
-            return file.read(_LONGEST_NOTE_BYTES).decode().strip() or None
-    except UnicodeDecodeError as error:
-        cause = OSError(EILSEQ, "it is no text")
-        raise StorageFailed(path, cause, reading=True) from error
+    with on_disk(path, reading=True), is_missing, path.open("rb") as file:
+        return file.read(_LONGEST_NOTE_BYTES).decode(errors="replace").strip() or None
     return None

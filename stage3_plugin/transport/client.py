@@ -30,7 +30,6 @@ from stage3_plugin.domain.batch import Upload
 from stage3_plugin.domain.exchange import Send
 from stage3_plugin.domain.job import account_of
 from stage3_plugin.runtime import interrupt
-from stage3_plugin.transport.asking import ANSWERED_WITHIN_S, Answer
 from stage3_plugin.transport.bodies import Body, Content, body_of
 from stage3_plugin.transport.connection import FreshConnection
 from stage3_plugin.transport.exchange import Exchange, OpenSink, exchange, freely, request_of
@@ -39,15 +38,15 @@ from stage3_plugin.transport.job_hosts import JobHosts
 from stage3_plugin.transport.lookups import Lookups
 from stage3_plugin.transport.patience import Patience
 from stage3_plugin.transport.picture_hosts import PictureHosts, Place
+from stage3_plugin.transport.sinks import ANSWERED_WITHIN_S, Answer
 from stage3_plugin.transport.sockets import Terms
 from stage3_plugin.transport.trust import named_trust
-from stage3_plugin.transport.uploading import SentFile, upload_body
+from stage3_plugin.transport.uploading import JSON, SentBody, upload_body
 
 CONNECT_TIMEOUT_S = 10.0
 """Room for a burst of 512 name lookups at one instant; well below any exchange's own deadline."""
 ABANDON_CONNECT_S = 0.5
 """How long a connection attempt may go on after an interrupt, so that it can be closed cleanly."""
-JSON = "application/json"
 JSON_OR_PICTURE = "application/json, image/*;q=0.9, */*;q=0.5"
 """What an answer of a job's may be."""
 ANY_FILE = "*/*"
@@ -57,11 +56,10 @@ class _Revoked(Exception):
     """Raised inside a body that must not be sent any more."""
 
 
-class _OneShotBody(httpx.AsyncByteStream):
+class _OneShotBody(SentBody):
     """The body of one POST. ``asked`` stays false until a transport asks for its first byte.
 
     Its end does not leave when the time is over: its answer would be paid, and not awaited.
-    Not a generator: trio would warn about one that is left early.
     """
 
     def __init__(
@@ -71,15 +69,12 @@ class _OneShotBody(httpx.AsyncByteStream):
         is_late: Callable[[], bool],
         leave: Callable[[], None],
     ) -> None:
-        self._patience = patience
+        super().__init__(JSON, body.length, body, patience)
         self._is_late = is_late
         self._leave = leave
         self.was_late = False
-        self._pieces = iter(body)
-        self._left = self.length = body.length
         self.asked = False
         self.may_run = False  # its last piece may have left
-        self.has_left = False  # the system took all of it
         self.revoked = False
 
     def __aiter__(self) -> AsyncIterator[bytes]:
@@ -94,15 +89,11 @@ class _OneShotBody(httpx.AsyncByteStream):
             self.was_late = True
             raise _Revoked
         self.asked = True
-        piece = next(self._pieces, None)
-        if piece is None:
-            self.has_left = True
-            raise StopAsyncIteration
-        self._left -= len(piece)
+        piece = await super().__anext__()
         if self._left == 0:
             self._leave()
             self.may_run = True
-        return bytes(piece)
+        return piece
 
 
 class Client:
@@ -197,7 +188,7 @@ class Client:
         try:
             body = _OneShotBody(body_of(send.payload), patience, is_late, leave)
             secret = self._own_headers(place_of(httpx.URL(send.url)))
-            request = self._posting(send, secret, JSON, body)
+            request = self._posting(send, secret, body)
         except (ValueError, TypeError, LookupError, RecursionError, httpx.InvalidURL) as error:
             return _not_asked(_unsendable(error, send.url))
         state = Exchange(judges=self._judges)
@@ -268,8 +259,7 @@ class Client:
         patience = Patience(self._timeout_s, is_renewed=True)
 
         def request() -> httpx.Request:
-            body = upload_body(step, content, patience)
-            return self._posting(step, self._secret_headers(), body.content_type, body)
+            return self._posting(step, self._secret_headers(), upload_body(step, content, patience))
 
         return await self._freely(step.url, open_sink, hosts, patience, request)
 
@@ -302,7 +292,7 @@ class Client:
             await exchange(self._transport, asked, open_sink, state, terms)
         if patience.is_over and not state.interrupted:
             state.problem = f"no complete answer within {self._timeout_s:g} s"
-        has_left = not isinstance(sent, SentFile) or sent.has_left
+        has_left = isinstance(sent, SentBody) and sent.has_left
         return _ended(state, has_left=has_left, may_run=True)
 
     async def ask(self, url: str) -> Answer:
@@ -340,8 +330,7 @@ class Client:
         self,
         step: Send | Upload,
         secret: Mapping[str, str],
-        content_type: str,
-        body: _OneShotBody | SentFile,
+        body: SentBody,
     ) -> httpx.Request:
         """Return the request of a POST.
 
@@ -353,7 +342,7 @@ class Client:
         if (url.port or 1) > LAST_PORT:  # another port would be asked
             raise httpx.InvalidURL("a port beyond the last")
         headers = {name.lower(): value for name, value in step.headers.items()} | dict(secret)
-        ours = {"content-type": content_type, "content-length": str(body.length)}
+        ours = {"content-type": body.content_type, "content-length": str(body.length)}
         return request_of("POST", url, headers, body, ours=ours, connect_s=self._connect_s)
 
 

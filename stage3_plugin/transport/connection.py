@@ -8,11 +8,11 @@ nothing. Apart from the client because it knows httpcore, and nothing of what is
 
 from __future__ import annotations
 
-import socket
 import ssl
 from collections.abc import AsyncIterable, AsyncIterator, Generator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from socket import gaierror
 from typing import TypeAlias, cast
 
 import anyio
@@ -20,7 +20,7 @@ import httpcore
 import httpx
 
 from stage3_plugin.runtime.hosts import is_number
-from stage3_plugin.transport.faults import fault_of, links
+from stage3_plugin.transport.faults import NO_SUCH_NAME, fault_of, links
 from stage3_plugin.transport.lookups import AddressForbidden
 from stage3_plugin.transport.proxies import Proxies, Proxy
 from stage3_plugin.transport.sockets import (
@@ -31,11 +31,6 @@ from stage3_plugin.transport.sockets import (
     Terms,
     new_buffer,
 )
-
-NUMBER = "stage3.number"
-"""The extension of a response that says which address it came from, if not over a proxy."""
-PROXY = "stage3.proxy"
-"""The extension of a response that has the proxy which could have made it up."""
 
 _TLS_ALERT = b"\x15\x03"
 """How a record begins that says no (RFC 8446, section 5.1)."""
@@ -69,7 +64,7 @@ class FreshConnection:
 
     def __init__(self, tls: ssl.SSLContext, *, trust_env: bool) -> None:
         self._tls = tls
-        self._proxies = Proxies.of_environment() if trust_env else Proxies({})
+        self._proxies = Proxies(are_used=trust_env)
         self._buffer = new_buffer()
 
     def check(self, url: str) -> None:
@@ -85,8 +80,8 @@ class FreshConnection:
         """Return whether a proxy makes the connection, and so chooses its address."""
         return self._proxies.of(url.scheme, url.host) is not None
 
-    async def send(self, request: httpx.Request, terms: Terms) -> httpx.Response:
-        """Send one request; its answer's stream closes the connection."""
+    async def send(self, request: httpx.Request, terms: Terms) -> Arriving:
+        """Send one request, and return what answers it as soon as its head is here."""
         url = request.url
         if url.scheme not in {"http", "https"} or not url.host:
             raise httpx.UnsupportedProtocol("not an http address", request=request)
@@ -107,17 +102,13 @@ class FreshConnection:
                 if sockets.stream is not None:  # httpcore leaves one open to a SOCKS proxy
                     await sockets.stream.aclose()
             raise
-        headers = httpx.Headers(response.headers)
         timeouts: dict[str, float | None] = request.extensions.get("timeout", {})
-        extensions: dict[str, object] = {NUMBER: sockets.number} if proxy is None else {}
-        if proxy is not None and url.scheme == "http" and not proxy.is_socks:
-            extensions[PROXY] = proxy
-        return httpx.Response(
-            response.status,
-            headers=headers,
-            stream=_Body(response, connection, timeouts.get("read"), announced_bytes(headers) or 0),
-            extensions=extensions,
-        )
+        arriving = Arriving(response, connection, timeouts.get("read"))
+        if proxy is None:
+            arriving.number = sockets.number
+        elif url.scheme == "http" and not proxy.is_socks:
+            arriving.proxy = proxy
+        return arriving
 
     def _prepared(
         self, request: httpx.Request, proxy: Proxy | None, sockets: Sockets
@@ -242,58 +233,65 @@ def _hung_up(proxy: Proxy) -> ProxyFailed:
     return ProxyFailed(f"the proxy {proxy.name} closed the connection", is_for_all=False)
 
 
-class _Body(httpx.AsyncByteStream):
-    """The body of an answer, and the connection it comes over.
+class Arriving:
+    """An answer whose body comes as this is iterated. Not a generator: it may be left, and closed.
 
     A body whose length is known is taken from the connection itself as soon as httpcore has handed
     out what it read together with the head: it would copy every byte five times only to count it.
     Over another network than our own sockets httpcore reads it all.
+
+    Attributes:
+        status: Its HTTP status.
+        headers: Its headers.
+        body_bytes: The length of its body; ``None`` if it is not what ends it.
+        number: The address it comes from, if not over a proxy.
+        proxy: The proxy that could have made it up.
     """
 
     def __init__(
-        self,
-        response: httpcore.Response,
-        connection: _Connection,
-        read_timeout_s: float | None,
-        announced_bytes: int,
+        self, response: httpcore.Response, connection: _Connection, read_timeout_s: float | None
     ) -> None:
-        self._announced_bytes = announced_bytes
+        self.status = response.status
+        self.headers = httpx.Headers(response.headers)
+        self.body_bytes = _announced_bytes(self.headers)
+        self.number = ""
+        self.proxy: Proxy | None = None
+        self._left = self.body_bytes or 0
         self._response = response
         self._connection = connection
         self._read_timeout_s = read_timeout_s
+        self._pieces = aiter(cast("AsyncIterable[bytes]", response.stream))
+        self._network = _network_of(response)
+        self._is_direct = False
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        pieces = aiter(cast("AsyncIterable[bytes]", self._response.stream))
-        network = _network_of(self._response)
-        left = self._announced_bytes
-        async for piece in pieces:
-            yield piece
-            left -= len(piece)
-            if left > 0 and _gave_all(network, piece):
-                break
-        else:
-            return
-        try:
-            while left > 0:
-                piece = await network.read(READ_BYTES, self._read_timeout_s)
-                if not piece:
-                    raise httpcore.RemoteProtocolError("the body is cut off")
-                left -= len(piece)
-                yield piece if left >= 0 else piece[:left]
-                del piece  # or every connection would keep one while it waits
-        finally:
-            await self._end(pieces)
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
 
-    async def _end(self, pieces: AsyncIterator[bytes]) -> None:
-        """End httpcore's generators by a read that fails; left as they are, trio would warn."""
-        with anyio.CancelScope(shield=True):
-            await self._connection.aclose()
-            with suppress(httpcore.ReadError):
-                await anext(pieces)
+    async def __anext__(self) -> bytes:
+        if not self._is_direct:
+            piece = await anext(self._pieces)
+            self._left -= len(piece)
+            self._is_direct = self._left > 0 and _gave_all(self._network, piece)
+            return piece
+        if self._left <= 0:
+            raise StopAsyncIteration
+        piece = await self._network.read(READ_BYTES, self._read_timeout_s)
+        if not piece:
+            raise httpcore.RemoteProtocolError("the body is cut off")
+        self._left -= len(piece)
+        return piece if self._left >= 0 else piece[: self._left]
 
     async def aclose(self) -> None:
-        await self._response.aclose()
-        await self._connection.aclose()
+        """Close the connection, and let a read that fails end httpcore's generators.
+
+        Left as they are, trio would warn.
+        """
+        with anyio.CancelScope(shield=True):
+            await self._connection.aclose()
+            with suppress(httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError):
+                async for _ in self._pieces:
+                    pass
+            await self._response.aclose()
 
 
 def _gave_all(network: httpcore.AsyncNetworkStream, piece: bytes) -> bool:
@@ -306,8 +304,8 @@ def _network_of(response: httpcore.Response) -> httpcore.AsyncNetworkStream:
     return cast("httpcore.AsyncNetworkStream", extensions["network_stream"])
 
 
-def announced_bytes(headers: httpx.Headers) -> int | None:
-    """Return the length of a body; ``None`` if it is not what ends it. h11 has checked it."""
+def _announced_bytes(headers: httpx.Headers) -> int | None:
+    """Return what a head says of the length of its body, which h11 has checked."""
     length = headers.get("content-length", "")
     return int(length) if length.isdigit() and "transfer-encoding" not in headers else None
 
@@ -341,8 +339,7 @@ def _unreachable(proxy: Proxy, error: Exception) -> ProxyFailed:
 
 def _is_unknown(error: Exception) -> bool:
     """Return whether a name is known not to exist, and not just not found."""
-    unknown = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", None)}
-    return any(isinstance(link, socket.gaierror) and link.errno in unknown for link in links(error))
+    return any(isinstance(link, gaierror) and link.errno in NO_SUCH_NAME for link in links(error))
 
 
 def _says_no_in_tls(stream: Stream | None) -> bool:

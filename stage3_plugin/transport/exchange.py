@@ -6,10 +6,9 @@ it knows what was asked for, or what follows.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import cast
 
 import anyio
 import anyio.to_thread
@@ -20,12 +19,10 @@ from stage3_plugin.errors import SpoolRefused, Stage3Error, StorageFailed
 from stage3_plugin.runtime import interrupt
 from stage3_plugin.runtime.system_errors import from_lack
 from stage3_plugin.transport.connection import (
-    NUMBER,
-    PROXY,
+    Arriving,
     FreshConnection,
     ProxyFailed,
     TlsSpoken,
-    announced_bytes,
     refused_by_proxy,
 )
 from stage3_plugin.transport.faults import TurnedAway, fault_of, links
@@ -34,6 +31,7 @@ from stage3_plugin.transport.patience import Patience
 from stage3_plugin.transport.proxies import Proxy
 from stage3_plugin.transport.sinks import Ending, ReplySink
 from stage3_plugin.transport.sockets import Terms
+from stage3_plugin.transport.uploading import JSON, SentBody
 
 OpenSink = Callable[[int, Mapping[str, str]], ReplySink]
 """Makes the sink of one body from its status and headers (names in lower case)."""
@@ -51,14 +49,13 @@ async def exchange(
     terms: Terms,
 ) -> None:
     """Run one exchange and note in ``state`` how far it came."""
-    response: httpx.Response | None = None
+    response: Arriving | None = None
     try:
         response = await transport.send(request, terms)
         state.head(response, is_plain=request.url.scheme == "http")
-        headers = dict(response.headers)
-        sink = state.begin(open_sink(response.status_code, headers))
+        sink = state.begin(open_sink(response.status, dict(response.headers)))
         await _receive(response, sink, state, terms.patience)
-        await state.end(_ending_of(response.headers, state.received_bytes))
+        await state.end(_ending_of(response, state.received_bytes))
         if not state.complete:
             state.problem = "the answer was cut off"
     except SpoolRefused as refusal:
@@ -141,13 +138,13 @@ class Exchange:
     _unended: ReplySink | None = None
     _proxy: Proxy | None = None
 
-    def head(self, response: httpx.Response, *, is_plain: bool) -> None:
+    def head(self, response: Arriving, *, is_plain: bool) -> None:
         """Note which address answers, and how."""
-        self.status = response.status_code
+        self.status = response.status
         self.is_asked_plainly = is_plain
         self._is_chunked = _is_chunked(response.headers)
-        self.number = str(response.extensions.get(NUMBER, ""))
-        self._proxy = response.extensions.get(PROXY)
+        self.number = response.number
+        self._proxy = response.proxy
 
     def begin(self, sink: ReplySink) -> ReplySink:
         """Note where the body goes."""
@@ -254,60 +251,42 @@ _WORDS: dict[type[Exception], str] = {
 
 
 async def _receive(
-    response: httpx.Response, sink: ReplySink, state: Exchange, patience: Patience
+    response: Arriving, sink: ReplySink, state: Exchange, patience: Patience
 ) -> None:
     """Let the raw body flow into the sink, which sees its end in the moment of its last byte.
 
     Closing a connection gives way to other tasks, and a process that is killed meanwhile, or an
     exchange that is cut short, would have received an answer and not know it.
 
-    Leaving the loop early would make trio warn about httpx's generators; closing the response and
-    iterating on lets the next read fail inside them and unwinds them.
-
     Raises:
         SpoolRefused: The sink takes no more.
         StorageFailed: The disk did not take it.
     """
-    refused: Exception | None = None
-    whole_bytes = announced_bytes(response.headers)
-    try:
-        async for chunk in cast("AsyncIterable[bytes]", response.stream):
-            if refused is not None:
-                continue
-            state.received_bytes += len(chunk)
-            patience.moved(len(chunk))
-            if len(state.beginning) < _BEGINNING_BYTES:
-                state.beginning += chunk[:_BEGINNING_BYTES]
-            try:
-                sink.feed(chunk)
-                if state.received_bytes == whole_bytes:
-                    await state.end("whole")
-            except (SpoolRefused, StorageFailed) as error:
-                refused = error
-                await response.aclose()
-            del chunk  # or every connection would keep one while it waits
-    except Exception:
-        if refused is None:
-            raise
-    if refused is not None:
-        raise refused
+    async for chunk in response:
+        state.received_bytes += len(chunk)
+        patience.moved(len(chunk))
+        if len(state.beginning) < _BEGINNING_BYTES:
+            state.beginning += chunk[:_BEGINNING_BYTES]
+        sink.feed(chunk)
+        if state.received_bytes == response.body_bytes:
+            await state.end("whole")
+        del chunk  # or every connection would keep one while it waits
 
 
 def _is_chunked(headers: httpx.Headers) -> bool:
     return "chunked" in headers.get("transfer-encoding", "").lower()
 
 
-def _ending_of(headers: httpx.Headers, received_bytes: int) -> Ending:
+def _ending_of(response: Arriving, received_bytes: int) -> Ending:
     """Return how a body ended that came without an error.
 
     One with neither length nor chunks ends when the server closes, and a cut looks the same.
     """
-    if _is_chunked(headers):
+    if _is_chunked(response.headers):
         return "whole"
-    whole_bytes = announced_bytes(headers)
-    if whole_bytes is None:
+    if response.body_bytes is None:
         return "closed"
-    return "whole" if received_bytes == whole_bytes else "cut"
+    return "whole" if received_bytes == response.body_bytes else "cut"
 
 
 def request_of(
@@ -318,7 +297,7 @@ def request_of(
     *,
     ours: Mapping[str, str] | None = None,
     connect_s: float,
-    accept: str = "application/json",
+    accept: str = JSON,
 ) -> httpx.Request:
     """Return a request as all of ours are, with its body.
 
@@ -344,18 +323,6 @@ def request_of(
         | dict(ours or {}),
         extensions={"timeout": httpx.Timeout(None, connect=connect_s, pool=connect_s).as_dict()},
     )
-    request.stream = body or NoBody()  # httpx would wrap a passed iterator in a generator
+    # httpx would wrap a passed iterator in a generator, as its own empty body is one
+    request.stream = body or SentBody(JSON, 0, (), Patience())
     return request
-
-
-class NoBody(httpx.AsyncByteStream):
-    """Nothing to be sent. Not httpx's own: that is a generator, and trio warns where one is left.
-
-    An interrupt that comes between the head and the end of such a body leaves it.
-    """
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
-
-    async def __anext__(self) -> bytes:
-        raise StopAsyncIteration

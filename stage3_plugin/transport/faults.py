@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from stage3_plugin.runtime.system_errors import THREADS_HINT, ThreadLacking, hint_for
 from stage3_plugin.transport.lookups import AddressForbidden, NameServerSilent
 
+NO_SUCH_NAME = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", None)}
+"""What ``getaddrinfo`` says of a name that is known not to exist."""
+
 
 class TurnedAway(OSError):
     """A server ended a connection in TLS, over who asks, before a byte of an answer."""
@@ -64,8 +67,8 @@ def _of_socket(link: BaseException) -> str | None:
     if isinstance(link, socket.gaierror):
         if link.errno == socket.EAI_AGAIN:
             return "the name server did not answer"
-        unknown = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", None)}
-        return "nobody knows this name" if link.errno in unknown else "its name is not found"
+        is_unknown = link.errno in NO_SUCH_NAME
+        return "nobody knows this name" if is_unknown else "its name is not found"
     if isinstance(link, ConnectionRefusedError):
         return "nothing listens there"
     if isinstance(link, OSError) and link.errno in {errno.ENETUNREACH, errno.EHOSTUNREACH}:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from stage3_plugin.runtime.hosts import split_host
-from stage3_plugin.transport.picture_hosts import DEFAULT_PORTS, Place
+from stage3_plugin.transport.picture_hosts import DEFAULT_PORTS, Place, is_named
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,5 @@ class JobHosts:
         if (place.scheme, place.port) != ("https", DEFAULT_PORTS["https"]):
             return False
         return place == Place.at(self.vendor_url) or any(
-            place.host.endswith(name, 1) if name.startswith(".") else place.host == name
-            for name, _ in map(split_host, self.others)
+            is_named(place.host, name) for name, _ in map(split_host, self.others)
         )

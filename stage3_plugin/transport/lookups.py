@@ -1,18 +1,21 @@
-"""Which addresses a name has: looked up in threads that are never waited for.
+"""Which addresses a name has, looked up in threads that are never waited for; connecting to one.
 
 ``getaddrinfo`` cannot be cancelled and may take half a minute to find out that no name server
 answers. The threads of an event loop are waited for when it ends, so such a lookup would keep the
 whole process; these are not. One name is looked up once, however many ask for it at a time.
+
+A socket gets connected to the first address that answers, each tried a little after the last.
 """
 
 from __future__ import annotations
 
 import errno
 import itertools
+import os
 import socket
 import threading
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any, TypeAlias
 
 import anyio
@@ -23,6 +26,8 @@ from stage3_plugin.runtime.system_errors import from_lack
 
 AT_ONCE = 16
 """Names that are looked up at a time; a lookup that hangs counts until it ends."""
+HEAD_START_S = 0.25
+"""How long an address may take before the next one is tried beside it (RFC 8305, section 5)."""
 
 Address: TypeAlias = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
 """What ``socket.getaddrinfo`` returns."""
@@ -121,3 +126,53 @@ class Lookups:
             lookup.error = from_lack(error) or OSError(*error.args)
             end()
         return lookup
+
+
+async def connect_to_any(addresses: Sequence[Address]) -> socket.socket:
+    """Connect to the first address that answers, each a little later than the one before."""
+    winners: list[socket.socket] = []
+    failures: list[OSError] = []
+
+    async def attempt(address: Address, ended: anyio.Event) -> None:
+        try:
+            connected = await _connect(address)
+        except OSError as error:
+            failures.append(error)
+            ended.set()
+            return
+        if winners:
+            connected.close()
+            return
+        winners.append(connected)
+        tasks.cancel_scope.cancel()
+
+    try:
+        async with anyio.create_task_group() as tasks:
+            for address in addresses:
+                ended = anyio.Event()
+                tasks.start_soon(attempt, address, ended)
+                with anyio.move_on_after(HEAD_START_S):
+                    await ended.wait()
+    except BaseException:
+        for winner in winners:  # connected in the moment the time was up
+            winner.close()
+        raise
+    if not winners:
+        raise failures[0]
+    return winners[0]
+
+
+async def _connect(address: Address) -> socket.socket:
+    family, kind, protocol, _, place = address
+    with ExitStack() as failing:
+        connecting = failing.enter_context(socket.socket(family, kind, protocol))
+        connecting.setblocking(False)
+        try:
+            connecting.connect(place)
+        except (BlockingIOError, InterruptedError):
+            await anyio.wait_writable(connecting)
+            problem = connecting.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if problem:
+                raise OSError(problem, os.strerror(problem)) from None
+        failing.pop_all()
+    return connecting

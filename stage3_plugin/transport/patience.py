@@ -52,7 +52,6 @@ class Patience:
         self._beat_s = min(max(limit_s / 20, _LATE_S), 5.0)
         self._seen_at = now
         self._late_s = 0.0
-        self._lost_s = 0.0  # all that was late so far, whether given back or not
         self._grants = _GRANTS
         self._over_since: float | None = None
         self._waiting: anyio.CancelScope | None = None
@@ -102,7 +101,7 @@ class Patience:
         """
         if not self.has_time():
             return False
-        until = min(self._seen_at + self._beat_s, self._deadline)
+        until = self._looks_again_at
         try:
             with anyio.CancelScope(deadline=until) as self._waiting:
                 await readiness(what)
@@ -142,7 +141,7 @@ class Patience:
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(run)
-            await self._let_pass(limit_s)
+            await self._let_pass(Patience(limit_s))
             tasks.cancel_scope.cancel()
         if failures:
             raise failures.pop()
@@ -150,22 +149,19 @@ class Patience:
             raise TimeoutError
         return results.pop()
 
-    async def _let_pass(self, limit_s: float) -> None:
-        """Let seconds pass in which this process is awake, or what is left of the whole time."""
-        beat_s = min(self._beat_s, max(limit_s / 20, _LATE_S))
-        now = self._look()
-        until, lost_s, grants = now + limit_s, self._lost_s, _GRANTS
-        while not self._ran_out(now):
-            if now >= until and grants:
-                until, lost_s, grants = until + self._lost_s - lost_s, self._lost_s, grants - 1
-            if now >= until:
-                return
-            wakes_at = min(now + beat_s, until, self._deadline)
+    async def _let_pass(self, limit: Patience) -> None:
+        """Let the time of a limit pass, or what is left of the whole time."""
+        while self.has_time() and limit.has_time():
+            until = min(self._looks_again_at, limit._looks_again_at)
             try:
-                await anyio.sleep_until(wakes_at)
+                await anyio.sleep_until(until)
             finally:
-                self._waited(wakes_at)
-            now = self._look()
+                self._waited(until)
+                limit._waited(until)
+
+    @property
+    def _looks_again_at(self) -> float:
+        return min(self._seen_at + self._beat_s, self._deadline)
 
     def _waited(self, until: float) -> None:
         """Note a wait that was to end by then: what it took until then was no lateness."""
@@ -178,7 +174,6 @@ class Patience:
         self._seen_at = now
         if late_s > _LATE_S:
             self._late_s += late_s
-            self._lost_s += late_s
             if self._over_since is not None and self._grants:
                 self._over_since += late_s
                 self._grants -= 1

@@ -29,19 +29,6 @@ _NOT_PUBLIC = tuple(
 """Beside those that the standard library of every version knows; 2001::/23 has Teredo in it."""
 
 
-def is_public(address: str) -> bool:
-    """Return whether an address is one of the open internet; ``address`` is a number."""
-    number = ip_address(address)
-    if isinstance(number, IPv6Address):
-        inner = _inner(number)
-        if inner is not None:
-            return is_public(str(inner))
-        number = IPv6Address(int(number))  # without the name of an interface
-    if number.is_multicast or not number.is_global:
-        return False
-    return not any(number in network for network in _NOT_PUBLIC)
-
-
 def _inner(number: IPv6Address) -> IPv4Address | None:
     """Return the IPv4 address that an IPv6 address stands for, if it does."""
     if number.ipv4_mapped is not None:
@@ -70,16 +57,16 @@ _OPEN = 3
 
 def _distance(number: str) -> int:
     """Return how far away an address is: 3 open internet, 2 private, 1 this machine, 0 never."""
-    if is_public(number):
-        return _OPEN
     address = ip_address(number)
     if isinstance(address, IPv6Address):
-        address = _inner(address) or IPv6Address(int(address))
+        address = _inner(address) or IPv6Address(int(address))  # without an interface's name
     if address.is_loopback or address.is_unspecified:
         return 1
-    if address.is_multicast or address.is_link_local or address.is_reserved:
+    if address.is_multicast:
         return 0
-    return 2
+    if address.is_global and not any(address in network for network in _NOT_PUBLIC):
+        return _OPEN
+    return 0 if address.is_link_local or address.is_reserved else 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,12 +143,13 @@ class PictureHosts:
 
     def _ports_of(self, host: str) -> set[int]:
         """Return the ports that a host is allowed with; none if it is not allowed."""
-        ports: set[int] = set()
-        for allowed in self.others:
-            name, port = split_host(allowed)
-            if host == name or (name.startswith(".") and host.endswith(name)):
-                ports.add(port or DEFAULT_PORTS["https"])
-        return ports
+        ports = (port for name, port in map(split_host, self.others) if is_named(host, name))
+        return {port or DEFAULT_PORTS["https"] for port in ports}
+
+
+def is_named(host: str, name: str) -> bool:
+    """Return whether a host is the one of a name, or one below it if that begins with a dot."""
+    return host.endswith(name, 1) if name.startswith(".") else host == name
 
 
 def _shown(place: Place) -> str:

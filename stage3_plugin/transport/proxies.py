@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import urllib.request
 from base64 import b64encode
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
@@ -56,18 +55,13 @@ class Proxies:
     """The proxies of the environment.
 
     Args:
-        addresses: By scheme, ``all`` for every other one, as ``urllib.request.getproxies`` has
-            them.
+        are_used: Nothing goes over one otherwise. By scheme, ``all`` for every other one, they
+            are what the environment names, or on some systems the machine's settings.
     """
 
-    def __init__(self, addresses: Mapping[str, str]) -> None:
-        self._addresses = dict(addresses)
+    def __init__(self, *, are_used: bool) -> None:
+        self._addresses = urllib.request.getproxies() if are_used else {}
         self._read: dict[str, Proxy] = {}
-
-    @classmethod
-    def of_environment(cls) -> Proxies:
-        """Return those that the environment names, or on some systems the machine's settings."""
-        return cls(urllib.request.getproxies())
 
     def of(self, scheme: str, host: str) -> Proxy | None:
         """Return the one that an address is reached over; ``None`` for none.

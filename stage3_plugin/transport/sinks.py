@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal, Protocol, TypeAlias
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, Self, TypeAlias
 
 from stage3_plugin.errors import SpoolRefused
 
 PIECE_BYTES = 64 * 1024
 _IGNORED_BYTES = 64 * 1024
+ANSWERED_WITHIN_S = 15.0
+MOST_BYTES = 1 << 20
+"""The longest answer that is known, a list of all models, has half of it."""
 
 Ending: TypeAlias = Literal["whole", "closed", "cut"]
 """How a body ended: as its head said, in good order and without a word of its length, or not so."""
@@ -53,6 +58,39 @@ class Ignored:
         self._left -= len(chunk)
         if self._left < 0:
             raise SpoolRefused(f"a page that is no {self._what}")
+
+    def finish(self, how: Ending) -> bool:
+        return how != "cut"
+
+
+@dataclass(slots=True, kw_only=True)
+class Answer:
+    """What came of asking what costs nothing, and the sink that it flows into.
+
+    Nothing of it has to be kept, so there is a small bound on it and on its time, and cancelling
+    it loses nothing.
+
+    Attributes:
+        problem: Why there is no whole answer; empty if there is one.
+        status: Its HTTP status.
+        headers: Names in lower case.
+        body: As it came.
+    """
+
+    problem: str = ""
+    status: int = 0
+    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    body: bytes = field(default=b"", repr=False)
+
+    def opened(self, status: int, headers: Mapping[str, str]) -> Self:
+        """Take an answer whatever its status."""
+        self.status, self.headers = status, headers
+        return self
+
+    def feed(self, chunk: bytes) -> None:
+        if len(self.body) + len(chunk) > MOST_BYTES:
+            raise SpoolRefused(f"the answer has over {MOST_BYTES:,} bytes")
+        self.body += chunk
 
     def finish(self, how: Ending) -> bool:
         return how != "cut"

@@ -27,9 +27,14 @@ import anyio
 import anyio.lowlevel
 import httpcore
 
-from stage3_plugin.transport.connecting import connect_to_any
 from stage3_plugin.transport.faults import TurnedAway, says_who_may_not
-from stage3_plugin.transport.lookups import Address, AddressForbidden, Lookups, NameServerSilent
+from stage3_plugin.transport.lookups import (
+    Address,
+    AddressForbidden,
+    Lookups,
+    NameServerSilent,
+    connect_to_any,
+)
 from stage3_plugin.transport.patience import Patience
 
 READ_BYTES = 256 * 1024

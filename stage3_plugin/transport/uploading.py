@@ -1,7 +1,7 @@
-"""The body of an upload: a file in pieces, alone or as a field of a form, its length known before.
+"""A body on its way, and that of an upload: a file in pieces, alone or as a field of a form.
 
-Nothing is put together in memory, whatever the file has. Apart from the bodies of paid requests,
-since an upload costs nothing: it may be cut short anywhere, and be made again from its beginning.
+Nothing is put together in memory, whatever the file has; its length is known before. Apart from
+what is sent, since a body is made once and may be sent again, and what is on its way may not.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from stage3_plugin.transport.patience import Patience
 JSON = "application/json"
 
 
-def upload_body(step: Upload, content: Content, patience: Patience) -> SentFile:
+def upload_body(step: Upload, content: Content, patience: Patience) -> SentBody:
     """Make the body of one step.
 
     Raises:
@@ -32,13 +32,13 @@ def upload_body(step: Upload, content: Content, patience: Patience) -> SentFile:
         document = b""
         if step.payload is not None:
             document = json.dumps(step.payload, ensure_ascii=False, allow_nan=False).encode()
-        return SentFile(JSON, len(document), (document,), patience)
+        return SentBody(JSON, len(document), (document,), patience)
     pieces = content.pieces()
     if step.file_field is None:
-        return SentFile(step.media_type, content.size_bytes, pieces, patience)
+        return SentBody(step.media_type, content.size_bytes, pieces, patience)
     boundary = f"stage3-{secrets.token_hex(16)}"
     before, behind = _around(step, step.file_field, boundary)
-    return SentFile(
+    return SentBody(
         f"multipart/form-data; boundary={boundary}",
         len(before) + content.size_bytes + len(behind),
         chain((before,), pieces, (behind,)),
@@ -64,7 +64,7 @@ def _quoted(name: str) -> str:
     return name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
 
 
-class SentFile(httpx.AsyncByteStream):
+class SentBody(httpx.AsyncByteStream):
     """A body on its way. Not a generator: trio would warn about one that is left early.
 
     Args:
@@ -80,17 +80,13 @@ class SentFile(httpx.AsyncByteStream):
     """
 
     def __init__(
-        self,
-        content_type: str,
-        length: int,
-        pieces: Iterable[Sliced],
-        patience: Patience,
+        self, content_type: str, length: int, pieces: Iterable[Sliced], patience: Patience
     ) -> None:
         self.content_type = content_type
         self.length = self._left = length
         self._pieces = map(bytes, small(pieces))
         self._patience = patience
-        self.has_left = False
+        self.has_left = length == 0
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self

@@ -15,7 +15,8 @@ import pytest
 
 from stage3_plugin.storage.spool import documents
 from stage3_plugin.storage.spool.documents import MOST_LEVELS, MOST_VALUES, document_in
-from stage3_plugin.storage.spool.reading import SpooledAnswer, load_reply
+from stage3_plugin.storage.spool.reading import load_reply
+from stage3_plugin.storage.spool.writing import SpooledAnswer
 from tests.fakes.image_api import KEY, ImageApi
 from tests.heavy import further
 from tests.hostile.worst_answers import (
@@ -146,7 +147,7 @@ def test_a_document_of_too_many_values_reaches_no_parser(
     """It is not understood, and says why; what came is on the disk."""
     body = BURDENS[name]
     spool = SpooledAnswer(tmp_path / "a")
-    spool.head(200, [])
+    spool.opened(200, {})
     for start in range(0, len(body), piece_bytes):
         spool.feed(body[start : start + piece_bytes])
     spool.finish("whole")

@@ -7,7 +7,6 @@ before anything is spent or replaced what will be, and has everything afterwards
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import unicodedata
@@ -23,7 +22,6 @@ from host_stub.text.file_names import file_stem
 from tests.doors import Ran, painter, run_stage, scenes
 from tests.fakes.image_api import ImageApi
 from tests.heavy import further
-from tests.stage3.stored import Stored
 
 RUNS = pytest.mark.anyio
 EDITED = b"edited by hand: no picture that any of us has made"
@@ -152,25 +150,6 @@ async def test_what_cannot_be_kept_is_not_replaced(image_api: ImageApi, tmp_path
     assert ran.code("s01") == "storage"
     assert (images(tmp_path) / "s01.png").read_bytes() == EDITED
     assert image_api.billed() == 1
-
-
-def test_where_nothing_can_have_two_names_it_is_moved(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Some file systems have no hard links, and some refuse one to a file of somebody else's."""
-    folder = tmp_path / "images"
-    folder.mkdir()
-    (folder / "s.png").write_bytes(EDITED)
-
-    def refuse(*_: object, **__: object) -> None:
-        raise PermissionError(1, "Operation not permitted")
-
-    monkeypatch.setattr(os, "link", refuse)
-    where = Stored(tmp_path / "state").placed.keep(folder / "s.png", tmp_path)
-
-    assert where is not None
-    assert where.read_bytes() == EDITED
-    assert not (folder / "s.png").exists()
 
 
 @RUNS

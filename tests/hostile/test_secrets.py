@@ -22,7 +22,8 @@ from stage3_plugin.domain.picture import InlinePicture, SpooledPart
 from stage3_plugin.providers.replies.answers import pictures_in
 from stage3_plugin.runtime.masking import LONG_ENOUGH, MASK, Masked
 from stage3_plugin.storage.spool.loose_base64 import inline_bytes
-from stage3_plugin.storage.spool.reading import SpooledAnswer, load_reply
+from stage3_plugin.storage.spool.reading import load_reply
+from stage3_plugin.storage.spool.writing import SpooledAnswer
 from tests.fakes.behaviours import Behaviour, Hang, Ok
 from tests.fakes.image_api import ImageApi
 from tests.fakes.pngs import make_png
@@ -390,7 +391,7 @@ def test_a_picture_keeps_every_byte(tmp_path: Path) -> None:
     text = base64.b64encode(picture)
     secrets = [text[5000:5020].decode(), picture[900:950].hex(), "sk-test-0123456789"]
     spool = SpooledAnswer(tmp_path / "a", masked=Masked(secrets))
-    spool.head(200, [])
+    spool.opened(200, {})
     spool.feed(b'{"data": [{"b64_json": "' + text + b'"}]}')
     spool.finish("whole")
 
@@ -485,7 +486,7 @@ def test_a_picture_that_holds_a_secret_is_read_back(
     masked = Masked([NAMED])
     body = _bodies(picture)[name]
     spool = SpooledAnswer(tmp_path / "a", masked=masked)
-    spool.head(200, [])
+    spool.opened(200, {})
     for start in range(0, len(body), 1000):
         spool.feed(body[start : start + 1000])
     spool.finish("whole")

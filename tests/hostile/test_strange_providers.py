@@ -32,7 +32,7 @@ from stage3_plugin.purchase.conversation import Conversation
 from stage3_plugin.purchase.maker import Jobs
 from stage3_plugin.purchase.run_ledger import RunLedger
 from stage3_plugin.storage.pictures import Pictures
-from stage3_plugin.storage.spool.writing import MOST_BODY_BYTES
+from stage3_plugin.storage.spool.receipt import MOST_BODY_BYTES
 from stage3_plugin.transport.client import Client
 from stage3_plugin.transport.job_hosts import JobHosts
 from stage3_plugin.transport.picture_hosts import PictureHosts

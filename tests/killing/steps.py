@@ -35,10 +35,10 @@ class Step(StrEnum):
     POST = "stage3_plugin.transport.client:Client.post"
     REQUEST = "stage3_plugin.transport.client:_OneShotBody.__anext__"
     LEAVES = "stage3_plugin.ledger.owners:Claim.note_sent"
-    HEAD = "stage3_plugin.storage.spool.reading:SpooledAnswer.opened"
-    PIECE = "stage3_plugin.storage.spool.writing:Spool.feed"
-    BODY = "stage3_plugin.storage.spool.writing:Spool._write"
-    FINISH = "stage3_plugin.storage.spool.reading:SpooledAnswer.finish"
+    HEAD = "stage3_plugin.storage.spool.writing:SpooledAnswer.opened"
+    PIECE = "stage3_plugin.storage.spool.writing:SpooledAnswer.feed"
+    BODY = "stage3_plugin.storage.spool.writing:SpooledAnswer._write"
+    FINISH = "stage3_plugin.storage.spool.writing:SpooledAnswer.finish"
     LINE = "stage3_plugin.files.new_file:NewFile.write"
 
     # Of a job, where the complete answer is only its acceptance.

@@ -26,7 +26,7 @@ from structlog.testing import CapturingLogger
 from host_stub.contract import Scene, SceneOutcome, StagePlan
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.money import FREE, Charge
-from stage3_plugin.domain.picture import Picture, Placed
+from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.reference import (
     BroughtPicture,
     Limits,
@@ -134,10 +134,6 @@ def _reference(wish: ReferenceWish, sha256: str) -> Reference:
 class NoPictures(Pictures):
     """Publishes without a disk, which virtual time would not wait for."""
 
-    async def make_way(self, picture: Picture, path: Path, *, root: Path) -> Path | None:
-        del picture, path, root
-        return None
-
     async def put(
         self,
         picture: Picture,
@@ -146,9 +142,9 @@ class NoPictures(Pictures):
         root: Path,
         is_new: bool = False,
         instead_of: Collection[str] = (),
-    ) -> Placed:
-        del root, is_new, instead_of
-        return Placed(picture, path)
+    ) -> Path | None:
+        del picture, path, root, is_new, instead_of
+        return None
 
     async def remove_answer(self, attempt_id: str) -> None:
         pass

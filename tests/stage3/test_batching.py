@@ -41,7 +41,7 @@ from stage3_plugin.purchase.result_files import (
 from stage3_plugin.purchase.run_ledger import RunLedger
 from stage3_plugin.runtime.masking import Masked
 from stage3_plugin.storage.pictures import Pictures
-from stage3_plugin.storage.spool.writing import MOST_BODY_BYTES
+from stage3_plugin.storage.spool.receipt import MOST_BODY_BYTES
 from stage3_plugin.testing.batch_plans import Batched, CutFile, Line, Order
 from stage3_plugin.testing.behaviours import Json, Page, ResetAfterRead
 from stage3_plugin.testing.image_api import KEY, ImageApi

@@ -11,7 +11,7 @@ import httpcore
 import httpx
 import pytest
 
-from stage3_plugin.transport.connection import FreshConnection
+from stage3_plugin.transport.connection import Arriving, FreshConnection
 from stage3_plugin.transport.sockets import Terms
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("network")]
@@ -46,19 +46,17 @@ def answering(*pieces: bytes, stays: bool = False, apart_s: float = 0.01) -> Gen
         thread.join(10)
 
 
-async def opened(url: str) -> httpx.Response:
+async def opened(url: str) -> Arriving:
     """Ask for an address and return the answer before its body."""
     transport = FreshConnection(ssl.create_default_context(), trust_env=False)
-    response = await transport.send(httpx.Request("POST", url, content=b"!"), Terms())
-    response.request = httpx.Request("POST", url)
-    return response
+    return await transport.send(httpx.Request("POST", url, content=b"!"), Terms())
 
 
 async def body_from(url: str) -> bytes:
     """Ask for an address and return the body of the answer."""
     response = await opened(url)
     try:
-        return b"".join([piece async for piece in response.aiter_raw()])
+        return b"".join([piece async for piece in response])
     finally:
         await response.aclose()
 
@@ -135,5 +133,6 @@ async def test_a_body_is_not_waited_for_longer_than_httpx_was_told() -> None:
         )
         response = await transport.send(request, Terms())
         with pytest.raises(httpcore.ReadTimeout):
-            await response.aread()
+            async for _ in response:
+                pass
         await response.aclose()

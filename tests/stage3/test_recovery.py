@@ -24,7 +24,7 @@ from stage3_plugin.ledger.home import home_of, new_run_id
 from stage3_plugin.purchase.conversation import Conversation
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.pictures import Pictures
-from stage3_plugin.storage.spool.reading import SpooledAnswer
+from stage3_plugin.storage.spool.writing import SpooledAnswer
 from tests.doors import HOLD, bills, painter
 from tests.fakes.image_api import ImageApi
 from tests.fakes.pngs import make_png
@@ -92,7 +92,7 @@ class Dead:
         """Leave an answer, or what had come of one."""
         body = json.dumps(document).encode()
         spool = SpooledAnswer(self.store.spool.new_folder(attempt_id))
-        spool.head(status, [("content-type", "application/json")])
+        spool.opened(status, {"content-type": "application/json"})
         spool.feed(body if complete else body[: len(body) // 2])
         spool.finish("whole" if complete else "cut")
 

@@ -13,7 +13,7 @@ import httpcore
 import pytest
 import trustme
 
-from stage3_plugin.transport import connecting
+from stage3_plugin.transport import lookups
 from stage3_plugin.transport.lookups import Lookups
 from stage3_plugin.transport.sockets import READ_BYTES, Sockets, Terms, new_buffer
 
@@ -143,7 +143,7 @@ async def test_the_next_address_is_tried_if_one_refuses_or_hangs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A host with one dead address is reached over another, a moment later."""
-    monkeypatch.setattr(connecting, "HEAD_START_S", 0.02)
+    monkeypatch.setattr(lookups, "HEAD_START_S", 0.02)
     with socket.create_server(("127.0.0.1", 0)) as server:
         refusing = server.getsockname()[1]
     with (

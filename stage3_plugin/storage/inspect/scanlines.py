@@ -12,7 +12,8 @@ the pixels is right all the same.
 
 from __future__ import annotations
 
-from typing import Protocol, cast
+from collections.abc import Callable
+from typing import Any
 
 from isal import isal_zlib
 
@@ -32,36 +33,10 @@ _ADAM7 = (
 """First column, first row, column step, row step of each pass (PNG specification, section 8.1)."""
 
 
-class Inflater(Protocol):
-    """What ``decompressobj()`` returns."""
+ISAL: Any = isal_zlib
+"""Its own types leave most unknown; it has what the standard library's :mod:`zlib` has."""
 
-    @property
-    def eof(self) -> bool: ...
-
-    @property
-    def unconsumed_tail(self) -> bytes: ...
-
-    @property
-    def unused_data(self) -> bytes: ...
-
-    def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
-
-
-class Library(Protocol):
-    """What is needed of isal; the standard library's :mod:`zlib` has the same."""
-
-    @property
-    def error(self) -> type[Exception]: ...
-
-    def crc32(self, data: bytes, value: int = 0, /) -> int: ...
-
-    def decompressobj(self) -> Inflater: ...
-
-
-ISAL = cast("Library", isal_zlib)
-"""With the types that its own leave unknown."""
-
-crc32 = ISAL.crc32
+crc32: Callable[..., int] = ISAL.crc32
 
 
 class Scanlines:

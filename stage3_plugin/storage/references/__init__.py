@@ -15,13 +15,14 @@ import re
 import secrets
 import tempfile
 import threading
-from collections.abc import Awaitable, Callable, Sequence
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Generic, Self, TypeVar, cast
+from typing import BinaryIO, Self, TypeVar, cast
 
 import anyio
 import pybase64
@@ -68,27 +69,6 @@ _BRING_AGAIN = "bring it again with 'host-stub import', or show another take of 
 _Made = TypeVar("_Made")
 
 
-class _Once(Generic[_Made]):
-    """Something that is made once for all who ask, also where it is found that it cannot be."""
-
-    def __init__(self) -> None:
-        self._lock = anyio.Lock()
-        self._made: _Made | None = None
-        self._refused: ReferenceRefused | None = None
-
-    async def get(self, make: Callable[[], Awaitable[_Made]]) -> _Made:
-        async with self._lock:
-            if self._refused is not None:
-                raise _again(self._refused)
-            if self._made is None:
-                try:
-                    self._made = await make()
-                except ReferenceRefused as error:
-                    self._refused = error
-                    raise _again(error) from error
-            return self._made
-
-
 class References:
     """The references of a run or a plan; an asynchronous context manager.
 
@@ -121,9 +101,8 @@ class References:
         self._copying = anyio.CapacityLimiter(copying.slots)
         self._folder = state.path
         self._bodies = Bodies(state.path)
-        self._found: dict[tuple[str, str], _Once[Place]] = {}
-        self._originals: dict[str, _Once[Original]] = {}
-        self._copies: dict[tuple[str, Limits], _Once[SentPicture]] = {}
+        self._made: dict[Hashable, object] = {}
+        self._making: defaultdict[Hashable, anyio.Lock] = defaultdict(anyio.Lock)
         self._held: dict[str, Body] = {}
         self._holding = threading.Lock()
 
@@ -193,8 +172,8 @@ class References:
         if isinstance(picture, Picture):
             return await self._original_in_store(picture.sha256)
         if picture is None:
-            find = self._found.setdefault((wish.by, wish.image), _Once[Place]()).get
-            place = await find(partial(self._blocking, partial(self._places.find, wish)))
+            find = partial(self._blocking, partial(self._places.find, wish))
+            place = await self._once((wish.by, wish.image), find)
         else:
             place = Place(picture.path.parent, (picture.path.name,))
         opening = partial(self._places.open, wish, place)
@@ -224,16 +203,27 @@ class References:
             raise StorageFailed(self._store.where(sha256), error, reading=True) from error
 
     async def _original(self, key: str, opening: Callable[[], BinaryIO]) -> Original:
-        once = self._originals.setdefault(key, _Once[Original]())
-        return await once.get(partial(self._blocking, partial(self._read, opening)))
+        return await self._once(key, partial(self._blocking, partial(self._read, opening)))
 
     async def _sent(self, original: Original, limits: Limits) -> SentPicture:
         if original.picture is not None:
             _need_size(original.picture, limits)
             if _takes(limits, original.picture):
                 return self._to_be_sent(original.picture)
-        once = self._copies.setdefault((original.sha256, limits), _Once[SentPicture]())
-        return await once.get(partial(self._copy, original, limits))
+        return await self._once((original.sha256, limits), partial(self._copy, original, limits))
+
+    async def _once(self, what: Hashable, make: Callable[[], Awaitable[_Made]]) -> _Made:
+        """Make something once for all who ask, also where it is found that it cannot be."""
+        async with self._making[what]:
+            if what not in self._made:
+                try:
+                    self._made[what] = await make()
+                except ReferenceRefused as refusal:
+                    self._made[what] = refusal
+        made = self._made[what]
+        if isinstance(made, ReferenceRefused):
+            raise _again(made)
+        return cast("_Made", made)
 
     async def _copy(self, original: Original, limits: Limits) -> SentPicture:
         """Have a copy made; two at once, since each job carries a whole picture."""
@@ -283,7 +273,7 @@ class References:
 
 def _opened(path: Path) -> BinaryIO:
     with on_disk(path, reading=True):
-        return path.open("rb", buffering=0)
+        return path.open("rb")
 
 
 def _takes(limits: Limits, picture: Picture) -> bool:

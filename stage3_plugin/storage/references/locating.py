@@ -19,7 +19,7 @@ from typing import BinaryIO
 
 from stage3_plugin.domain.reference import ReferenceWish
 from stage3_plugin.errors import ReferenceRefused, StorageFailed
-from stage3_plugin.files.beneath import NotAFile, open_beneath
+from stage3_plugin.files.folder import NotAFile, open_beneath
 
 _LONGEST_SHOWN = 160
 _ADDRESS = re.compile(r"\s*([a-z][a-z0-9+.-]+)://([^/?#@\s]*@)?([^/?#\s]*)", re.IGNORECASE)

@@ -119,30 +119,19 @@ def _taken(
             raise _changed()
         digest.update(piece)
         if inspector is not None:
-            inspector = _fed(inspector, piece)
+            try:
+                inspector.feed(piece)
+            except PictureRefused:  # what is found odd is left to what makes copies
+                inspector = None
         encoded = pybase64.b64encode(piece)
         bodies.write(body, written, encoded)
         written += len(encoded)
         piece = _piece(file)
-    if taken != size_bytes:
-        raise _changed()
-    return Original(sha256=digest.hexdigest(), picture=_seen(inspector), body=body)
-
-
-def _fed(inspector: Inspector, piece: bytes) -> Inspector | None:
-    """Have the next bytes looked at; what is found odd is left to what makes copies."""
-    try:
-        inspector.feed(piece)
-    except PictureRefused:
-        return None
-    return inspector
-
-
-def _seen(inspector: Inspector | None) -> Picture | None:
-    if inspector is not None:
-        with suppress(PictureRefused):
-            return inspector.finish()
-    return None
+    _need_equal(taken, size_bytes)
+    picture = None
+    with suppress(PictureRefused):
+        picture = None if inspector is None else inspector.finish()
+    return Original(sha256=digest.hexdigest(), picture=picture, body=body)
 
 
 def _need_equal(after: object, before: object) -> None:
@@ -157,15 +146,10 @@ def _changed() -> ReferenceRefused:
 
 def _piece(file: BinaryIO) -> bytes:
     """Read a whole piece; less only at the end."""
-    pieces: list[bytes] = []
-    lacking = _PIECE_BYTES
     try:
-        while lacking and (piece := file.read(lacking)):
-            pieces.append(piece)
-            lacking -= len(piece)
+        return file.read(_PIECE_BYTES)
     except OSError as error:
         raise refused(f"cannot be read: {error.strerror or error}", None) from error
-    return b"".join(pieces)
 
 
 def _stamp(file: BinaryIO) -> tuple[int, int] | None:

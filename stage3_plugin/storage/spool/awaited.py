@@ -8,16 +8,14 @@ key.
 
 from __future__ import annotations
 
-import json
-import os
-import secrets
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from stage3_plugin.errors import StorageFailed
+from stage3_plugin.files.new_file import replacing
 
 _NAME = "awaited.json"
 _MOST_BYTES = 16_384
@@ -73,21 +71,12 @@ def note(
         last_at=at,
         needs_setting=needs_setting,
     )
-    aside = folder / f".{_NAME}.{secrets.token_hex(4)}"
-    try:
-        with aside.open("x", encoding="ascii") as file:
-            json.dump(asdict(awaited), file)
-        aside.replace(folder / _NAME)
-    except OSError as error:
-        aside.unlink(missing_ok=True)
-        raise StorageFailed(folder / _NAME, error) from error
+    with replacing(folder / _NAME) as file:
+        file.write(_NOTED.dump_json(awaited))
 
 
 def read(folder: Path) -> Awaited | None:
     """Return the note, if there is one; anything else in its place is passed over."""
-    try:
-        descriptor = os.open(folder / _NAME, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-        with os.fdopen(descriptor, "rb") as file:
-            return _NOTED.validate_json(file.read(_MOST_BYTES), strict=True)
-    except (OSError, ValueError):
-        return None
+    with suppress(OSError, ValueError), (folder / _NAME).open("rb") as file:
+        return _NOTED.validate_json(file.read(_MOST_BYTES), strict=True)
+    return None

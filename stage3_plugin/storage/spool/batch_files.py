@@ -41,8 +41,6 @@ LINES = "lines.jsonl"
 _OWNER = "owner"
 _FACTS = "facts.jsonl"
 _MOST_OWNER_BYTES = 1024
-_MOST_FACTS_BYTES = 1 << 20
-"""Of a line's facts; what is more is none of ours."""
 _ABANDONED_S = 3600.0
 _STALE_S = 600.0
 """A file that is coming in is written to all the time, or its time is over."""
@@ -184,25 +182,17 @@ def write_facts(folder: Path, facts: Iterable[Mapping[str, str]]) -> None:
 def read_facts(folder: Path) -> dict[int, Mapping[str, str]]:
     """Return what is known of lines, by their numbers; of those that cannot be read nothing."""
     found: dict[int, Mapping[str, str]] = {}
-    try:
-        with (folder / _FACTS).open("rb") as file:
-            number = 0
-            while line := file.readline(_MOST_FACTS_BYTES):
-                facts = _facts_in(line)
-                if facts:
-                    found[number] = facts
-                number += line.endswith(b"\n")
-    except OSError:
-        return found
+    with suppress(OSError), (folder / _FACTS).open("rb") as file:
+        for number, line in enumerate(file):
+            if facts := _facts_in(line):
+                found[number] = facts
     return found
 
 
 def _facts_in(line: bytes) -> Mapping[str, str]:
-    try:
+    with suppress(ValueError, RecursionError):
         said = json.loads(line)
-    except (ValueError, RecursionError):
-        return {}
-    if not isinstance(said, dict):
-        return {}
-    facts = cast("dict[str, object]", said)
-    return {name: fact for name, fact in facts.items() if isinstance(fact, str)}
+        if isinstance(said, dict):
+            facts = cast("dict[str, object]", said)
+            return {name: fact for name, fact in facts.items() if isinstance(fact, str)}
+    return {}

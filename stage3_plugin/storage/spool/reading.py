@@ -12,11 +12,10 @@ import heapq
 import mmap
 import re
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Self, cast
+from typing import cast
 
 import pybase64
 
@@ -30,8 +29,7 @@ from stage3_plugin.domain.signature import (
     nothing_before,
 )
 from stage3_plugin.errors import SpoolRefused, StorageFailed
-from stage3_plugin.files.new_file import NewFile, remove
-from stage3_plugin.files.on_disk import on_disk
+from stage3_plugin.files.new_file import NewFile, remove, replacing
 from stage3_plugin.runtime.masking import NOTHING, Masked
 from stage3_plugin.storage.inflating import codings_of, inflate_into, pieces_of
 from stage3_plugin.storage.inspect import is_whole_picture
@@ -44,8 +42,7 @@ from stage3_plugin.storage.spool.loose_base64 import (
     loosely_decoded,
     media_type_in,
 )
-from stage3_plugin.storage.spool.receipt import Received
-from stage3_plugin.storage.spool.writing import MOST_BODY_BYTES, MOST_PARTS, Spool
+from stage3_plugin.storage.spool.receipt import MOST_BODY_BYTES, MOST_PARTS, Received, readable
 
 _PIECE_BYTES = 256 * 1024
 _MOST_OPENING = 512
@@ -57,45 +54,6 @@ _TEXT_CHARACTERS = 2000
 _BEGINNING_BYTES = 4 * _TEXT_CHARACTERS + 3
 _MOST_TEXT_BYTES = MOST_BYTES // 2
 _CUT = "the answer was cut off"
-
-
-class SpooledAnswer(Spool):
-    """An answer on its way, which is looked at where its end does not say that it is whole."""
-
-    def opened(self, status: int, headers: Mapping[str, str]) -> Self:
-        """Take the head; the body follows."""
-        self.head(status, headers.items())
-        return self
-
-    def finish(self, how: str) -> bool:
-        """Write what is still in memory, and make the answer one that counts if it can be read.
-
-        That is so if all of it came, and also if it was cut and its document or a picture in it is
-        whole: that can be delivered, and was paid for. But for a whole one, the file is read for
-        it: then it is to be called in a thread.
-
-        Args:
-            how: How the body ended: ``whole``, ``closed`` without a word of its length, or ``cut``.
-
-        Returns:
-            Whether it counts.
-
-        Raises:
-            SpoolRefused: It was finished before.
-            StorageFailed: The disk did not take it.
-        """
-        try:
-            received = self.flush()
-            if how == "whole" and self.is_taken:
-                self.end(received.end)
-                return True
-            is_whole, has_picture = _found_in(received)
-            counts = has_picture or (is_whole and self.is_taken)
-            if counts:
-                self.end(replace(received.end, is_cut=how != "closed" or not is_whole))
-            return counts
-        finally:
-            self.close()
 
 
 def load_reply(directory: Path, masked: Masked = NOTHING) -> Reply:
@@ -114,7 +72,7 @@ def load_reply(directory: Path, masked: Masked = NOTHING) -> Reply:
     return _judged(receipt.read(directory), masked)
 
 
-def _found_in(received: Received) -> tuple[bool, bool]:
+def found_in(received: Received) -> tuple[bool, bool]:
     """Return whether the body of an answer is whole by its own structure, and whether a picture is.
 
     Its document has ended, or it is a picture; what stands behind either is left out.
@@ -344,13 +302,10 @@ class _Strings:
         index = MOST_PARTS + self._loose
         self._loose += 1
         path = self._received.directory / f"part-{index}"
-        aside = path.with_name(f"{path.name}-{secrets.token_hex(8)}")
-        with NewFile(aside) as file:
+        with replacing(path) as file:
             for piece in picture:
                 file.write(piece)
-        with on_disk(path):
-            aside.replace(path)
-        return _part_at(path, index, media_type, path.stat().st_size)
+        return _part_at(path, index, media_type, file.size_bytes)
 
     def _restored(self, begin: int, end: int) -> Iterator[bytes]:
         """Yield what came, what was cut out of it written as it was."""
@@ -375,23 +330,18 @@ class _Strings:
 
 
 def _read(path: Path) -> mmap.mmap | bytes:
-    try:
-        with path.open("rb") as file:
-            if path.stat().st_size <= MOST_BYTES:
-                return file.read()
-            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    except OSError as error:
-        raise SpoolRefused(f"{path.name} cannot be read: {error.strerror}") from error
+    with readable(path), path.open("rb") as file:
+        if path.stat().st_size <= MOST_BYTES:
+            return file.read()
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
 def _part(received: Received, index: int, media_type: str | None) -> Part:
     path = received.directory / f"part-{index}"
     sizes = received.end.parts
     size_bytes = sizes[index] if index < len(sizes) else -1
-    try:
+    with readable(path):
         found_bytes = path.stat().st_size
-    except OSError as error:
-        raise SpoolRefused(f"{path.name} cannot be read: {error.strerror}") from error
     if found_bytes != size_bytes:
         raise SpoolRefused(f"{path.name} has {found_bytes} bytes instead of {size_bytes}")
     return _part_at(path, index, media_type, size_bytes)
@@ -404,8 +354,5 @@ def _part_at(path: Path, index: int, media_type: str | None, size_bytes: int) ->
 
 
 def _opening_of(path: Path) -> bytes:
-    try:
-        with path.open("rb", buffering=0) as file:
-            return file.read(OPENING_BYTES)
-    except OSError as error:
-        raise SpoolRefused(f"{path.name} cannot be read: {error.strerror}") from error
+    with readable(path), path.open("rb", buffering=0) as file:
+        return file.read(OPENING_BYTES)

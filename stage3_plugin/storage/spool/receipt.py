@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import suppress
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -29,6 +30,10 @@ from stage3_plugin.runtime.system_errors import says_not_there
 
 RECEIPT = "answer"
 """The file itself."""
+MOST_PARTS = 64
+"""So many are cut out of a body while it arrives, and as many are found by its judge."""
+MOST_BODY_BYTES = 64 << 20
+"""Of a body, where nothing else is said."""
 _TAKING_IN_S = 10.0
 _END_OF_LINE = b"\n"
 _END = b"\nend\n"
@@ -156,11 +161,9 @@ def read(directory: Path) -> Received:
     Raises:
         SpoolRefused: The answer is not complete, or its file is not what was written.
     """
-    try:
-        with (directory / RECEIPT).open("rb") as file:
-            first, found = file.readline(_MOST_BYTES), _ending_of(file)
-    except OSError as error:
-        raise SpoolRefused(f"{RECEIPT} cannot be read: {error.strerror}") from error
+    path = directory / RECEIPT
+    with readable(path), path.open("rb") as file:
+        first, found = file.readline(_MOST_BYTES), _ending_of(file)
     if found is None:
         raise SpoolRefused(f"the answer in {directory.name} is not complete")
     head, (ending, stop) = _head_of(first), found
@@ -171,6 +174,19 @@ def read(directory: Path) -> Received:
     if head is None or head.nonce != end.nonce or len(first) + end.body_bytes != stop:
         raise SpoolRefused(f"{RECEIPT} is not what was written")
     return Received(directory, head, end, len(first))
+
+
+@contextmanager
+def readable(path: Path) -> Generator[None]:
+    """Refuse an answer of which the system does not let the block read a file.
+
+    Raises:
+        SpoolRefused: It does not.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise SpoolRefused(f"{path.name} cannot be read: {error.strerror}") from error
 
 
 def _head_of(line: bytes) -> Head | None:

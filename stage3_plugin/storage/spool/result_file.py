@@ -8,32 +8,33 @@ blocks; call it in a thread.
 
 from __future__ import annotations
 
-import re
 import secrets
-import shutil
+from collections.abc import Callable, Generator, Iterable
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from pathlib import Path
-from types import TracebackType
-from typing import BinaryIO, Self
+from typing import BinaryIO
 
-from stage3_plugin.errors import SpoolRefused, StorageFailed
+from stage3_plugin.errors import SpoolRefused
 from stage3_plugin.files.on_disk import on_disk
 from stage3_plugin.runtime.masking import NOTHING, Masked
-from stage3_plugin.storage.spool.reading import SpooledAnswer
-from stage3_plugin.storage.spool.writing import MOST_BODY_BYTES
+from stage3_plugin.storage.spool.polls import remove
+from stage3_plugin.storage.spool.receipt import MOST_BODY_BYTES
+from stage3_plugin.storage.spool.writing import SpooledAnswer
 
 _PIECE_BYTES = 256 * 1024
 _END = b"\n"
-_BLANKS = re.compile(rb"[ \t\r\n]*")
 _ESCAPE = b"\\u00"
 SPOOLED_STRANGE = 100
 """Lines that do not name the batch and are spooled all the same, so that it can be told what they
 are; what comes behind them is only counted. A file of a million such ones would be a million
 folders."""
 _SHORT_BYTES = 64 * 1024
-_MOST_PASSED_BYTES = 4 * 1024 * 1024
+_MOST_PASSED_BYTES = 1024 * 1024
 """In one call, so that whoever reads can stop."""
-_HEADERS = (("content-type", "application/json"),)
+_HEADERS = {"content-type": "application/json"}
 _STATUS = 200
 
 
@@ -61,8 +62,16 @@ class PassedBy:
     lines: int
 
 
-class ResultFile:
-    """A result file that is open for reading; a context manager.
+def lines_in(
+    path: Path,
+    *,
+    is_whole: bool,
+    into: Path,
+    most_bytes: int = MOST_BODY_BYTES,
+    masked: Masked = NOTHING,
+    token: str = "",
+) -> Generator[SpooledLine | PassedBy]:
+    """Spool the lines of a result file that are not blank, one after the other.
 
     Args:
         path: The file.
@@ -74,116 +83,67 @@ class ResultFile:
         token: What every line of the batch has in its key; by default all lines are spooled.
 
     Raises:
-        StorageFailed: Here and in every method: the disk did not give it, or did not take a line.
+        StorageFailed: The disk did not give the file, or did not take a line.
     """
-
-    def __init__(
-        self,
-        path: Path,
-        *,
-        is_whole: bool,
-        into: Path,
-        most_bytes: int = MOST_BODY_BYTES,
-        masked: Masked = NOTHING,
-        token: str = "",
-    ) -> None:
-        self._path = path
-        self._is_whole = is_whole
-        self._into = into
-        self._most_bytes = most_bytes
-        self._masked = masked
-        self._token = token.encode()
-        self._strange = 0
-        self._read: bytes = b""
-        self._at: int = 0
-        with on_disk(path, reading=True):
-            self._file: BinaryIO = path.open("rb", buffering=0)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._file.close()
-
-    def next_line(self) -> SpooledLine | PassedBy | None:
-        """Spool the next line that is not blank; ``None`` if there is none any more."""
-        passed_bytes = passed = 0
-        while True:
-            passed_bytes += self._pass_blanks()
-            piece = self._piece()
-            if not piece.strip():
-                if not piece and not passed:
-                    return None
-            elif self._can_be_ours(piece):
-                break
-            else:
-                passed += 1
+    mark, strange, passed, passed_bytes = token.encode(), 0, 0, 0
+    opened = partial(SpooledAnswer, most_bytes=most_bytes, masked=masked)
+    with on_disk(path, reading=True):
+        file = path.open("rb", buffering=_SHORT_BYTES)
+    with file:
+        while piece := _piece(file, path):
+            is_strange = not _can_be_ours(piece, mark)
+            if piece.strip() and not (is_strange and strange == SPOOLED_STRANGE):
+                strange += is_strange
+                if passed:
+                    yield PassedBy(passed)
+                passed = passed_bytes = 0
+                pieces = chain([piece], iter(partial(_piece, file, path), b""))
+                line = _spooled(into / f"line-{secrets.token_hex(8)}", opened, pieces, is_whole)
+                if line is None:
+                    return
+                yield line
+                continue
+            passed += bool(piece.strip())
             passed_bytes += len(piece)
-            if not piece or passed_bytes > _MOST_PASSED_BYTES:
-                return PassedBy(passed)
-        if passed:  # it comes with the next call
-            self._at -= len(piece)
-            return PassedBy(passed)
-        folder = self._into / f"line-{secrets.token_hex(8)}"
-        try:
-            line = self._spooled(folder, piece)
-        except StorageFailed:
-            remove_line(folder)
-            raise
-        if line is None:
-            remove_line(folder)
-        return line
+            if passed_bytes > _MOST_PASSED_BYTES:
+                yield PassedBy(passed)
+                passed = passed_bytes = 0
+    if passed:
+        yield PassedBy(passed)
 
-    def _spooled(self, folder: Path, piece: bytes) -> SpooledLine | None:
-        """Spool a line; ``None`` if not all of it came."""
-        answer = SpooledAnswer(folder, most_bytes=self._most_bytes, masked=self._masked)
-        problem = ""
-        try:
-            answer.head(_STATUS, _HEADERS)
-            while piece:
-                if not problem:
-                    problem = _fed(answer, piece)
+
+def _piece(file: BinaryIO, path: Path) -> bytes:
+    """Return what comes next, to the end of a line at most; nothing at the end of the file."""
+    with on_disk(path, reading=True):
+        return file.readline(_PIECE_BYTES)
+
+
+def _can_be_ours(piece: bytes, mark: bytes) -> bool:
+    """Return whether a line may name the batch; a long one may behind its beginning."""
+    is_short = piece.endswith(_END) and len(piece) <= _SHORT_BYTES
+    return not is_short or mark in piece or _ESCAPE in piece
+
+
+def _spooled(
+    folder: Path,
+    opened: Callable[[Path], SpooledAnswer],
+    pieces: Iterable[bytes],
+    is_whole: bool,  # noqa: FBT001 - its one caller is above
+) -> SpooledLine | None:
+    """Spool a line; ``None`` if not all of it came."""
+    problem, piece, counts = "", b"", False
+    try:
+        with closing(opened(folder)) as answer:
+            answer.opened(_STATUS, _HEADERS)
+            for piece in pieces:
+                problem = problem or _fed(answer, piece)
                 if piece.endswith(_END):
                     break
-                piece = self._piece()
-            is_whole = answer.finish("whole" if piece or self._is_whole else "closed")
-        finally:
-            answer.close()
-        return SpooledLine(folder, problem) if is_whole or problem else None
-
-    def _can_be_ours(self, piece: bytes) -> bool:
-        """Return whether a line is worth being spooled."""
-        is_short = piece.endswith(_END) and len(piece) <= _SHORT_BYTES
-        if not is_short or self._token in piece or _ESCAPE in piece:
-            return True
-        self._strange += 1
-        return self._strange <= SPOOLED_STRANGE
-
-    def _pass_blanks(self) -> int:
-        """Pass by what is blank at the beginning of a line, as far as it was read."""
-        found = _BLANKS.match(self._read, self._at)
-        before, self._at = self._at, self._at if found is None else found.end()
-        return self._at - before
-
-    def _piece(self) -> bytes:
-        """Return what comes next, to the end of a line at most; nothing at the end of the file."""
-        if self._at == len(self._read):
-            self._at = 0
-            with on_disk(self._path, reading=True):
-                self._read = self._file.read(_PIECE_BYTES)
-        start, end = self._at, self._read.find(_END, self._at) + 1
-        self._at = end or len(self._read)
-        return self._read[start : self._at]
-
-
-def remove_line(folder: Path) -> None:
-    """Remove a line that nobody has claimed; one that resists goes with the batch's folder."""
-    shutil.rmtree(folder, ignore_errors=True)
+            counts = answer.finish("whole" if is_whole or piece.endswith(_END) else "closed")
+    finally:
+        if not (counts or problem):
+            remove(folder)
+    return SpooledLine(folder, problem) if counts or problem else None
 
 
 def _fed(answer: SpooledAnswer, piece: bytes) -> str:

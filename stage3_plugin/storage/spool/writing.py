@@ -19,18 +19,23 @@ from __future__ import annotations
 
 import mmap
 import secrets
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Mapping
+from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
+from typing import Self
 
 from stage3_plugin.errors import SpoolRefused, StorageFailed
-from stage3_plugin.files.descriptors import KEPT_FOR_EACH, release
+from stage3_plugin.files.descriptors import release
 from stage3_plugin.files.new_file import NewFile
 from stage3_plugin.files.on_disk import on_disk
 from stage3_plugin.runtime.masking import NOTHING, Masked
 from stage3_plugin.storage.inflating import codings_of
 from stage3_plugin.storage.spool.cutting import Cutter
+from stage3_plugin.storage.spool.reading import found_in
 from stage3_plugin.storage.spool.receipt import (
+    MOST_BODY_BYTES,
+    MOST_PARTS,
     RECEIPT,
     End,
     Head,
@@ -39,22 +44,19 @@ from stage3_plugin.storage.spool.receipt import (
     as_head,
 )
 
-MOST_PARTS = 64
-MOST_BODY_BYTES = 64 << 20
-"""Of a body, where nothing else is said."""
 _ROOM_BYTES = 16 << 20
 """Memory that there is room for before a request leaves: several answers, and a thread's stack."""
 _PIECE_BYTES = 256 * 1024
 _SECRET_HEADERS = frozenset({"set-cookie", "authorization", "proxy-authorization"})
 
 
-class Spool:
+class SpooledAnswer:
     """One answer on its way to the disk, or still to come.
 
     Made before a paid request leaves, it has what the answer will need: its own file, and a
     descriptor that is kept for the file of a picture. Every method writes to the page cache in the
     caller's thread, at most 256 KiB at a time, and none of them syncs. Whatever ends the answer,
-    end with :meth:`end`, once, or :meth:`close` it.
+    end with :meth:`finish`, once, or :meth:`close` it.
 
     Args:
         directory: Is made if it alone is not there; nothing in it is ever overwritten.
@@ -92,23 +94,22 @@ class Spool:
         except StorageFailed:
             self._file.close()
             raise
-        self._kept = KEPT_FOR_EACH
+        self._has_kept = True
 
-    def head(self, status: int, headers: Iterable[tuple[str, str]]) -> None:
-        """Keep the status and the headers; a repeated header's values are joined with ``", "``.
+    def opened(self, status: int, headers: Mapping[str, str]) -> Self:
+        """Keep the status and the headers, but those that hold credentials; the body follows.
 
-        Headers that hold credentials or cookies are left out.
+        Args:
+            status: Of HTTP.
+            headers: Names in lower case.
         """
-        kept: dict[str, str] = {}
-        for written, value in headers:
-            name = written.lower()
-            if name not in _SECRET_HEADERS:
-                kept[name] = f"{kept[name]}, {value}" if name in kept else value
+        kept = {name: value for name, value in headers.items() if name not in _SECRET_HEADERS}
         headers_kept = self._masked.words(kept)
         self._head = Head(status=status, headers=headers_kept, nonce=self._head.nonce)
         self._is_compressed = bool(codings_of(kept))
         self._write(as_head(self._head))
         self._start = self._file.size_bytes
+        return self
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes of the body.
@@ -129,37 +130,53 @@ class Spool:
             self._refusal = f"is longer than {self._most_bytes} bytes"
         self._check()
 
-    @property
-    def is_taken(self) -> bool:
-        """Return whether all that came was taken."""
-        return self._refusal is None
+    def finish(self, how: str) -> bool:
+        """Write what is still in memory, and make the answer one that counts if it can be read.
 
-    def flush(self) -> Received:
-        """Write what is still in memory, and return what is there: the body has ended somewhere."""
+        That is so if all of it came, and also if it was cut and its document or a picture in it is
+        whole: that can be delivered, and was paid for. But for a whole one, the file is read for
+        it: then it is to be called in a thread.
+
+        Args:
+            how: How the body ended: ``whole``, ``closed`` without a word of its length, or ``cut``.
+
+        Returns:
+            Whether it counts.
+
+        Raises:
+            SpoolRefused: It was finished before.
+            StorageFailed: The disk did not take it.
+        """
         if self._is_over:
             raise SpoolRefused("the answer was finished before")
         self._is_over = True
-        self._write(self._cutter.close())
-        end = End(
-            nonce=self._head.nonce,
-            body_bytes=self._file.size_bytes - self._start,
-            parts=tuple(self._cutter.sizes),
-        )
-        return Received(self._directory, self._head, end, self._start)
-
-    def end(self, end: End | None) -> None:
-        """Write that the answer counts, and how, if it does; and close."""
-        try:
-            if end is not None:
+        with closing(self):
+            self._write(self._cutter.close())
+            end = End(
+                nonce=self._head.nonce,
+                body_bytes=self._file.size_bytes - self._start,
+                parts=tuple(self._cutter.sizes),
+            )
+            counts = is_taken = self._refusal is None
+            if how != "whole" or not is_taken:
+                received = Received(self._directory, self._head, end, self._start)
+                is_whole, has_picture = found_in(received)
+                counts = has_picture or (is_whole and is_taken)
+                end = replace(end, is_cut=how != "closed" or not is_whole)
+            if counts:
                 self._file.write(as_end(end))
-        finally:
-            self.close()
+        return counts
 
     def close(self) -> None:
         """Close the file, whatever it holds; a second time does nothing."""
-        kept, self._kept = self._kept, 0
-        release(kept)
+        self._release()
         self._file.close()
+
+    def _release(self) -> None:
+        """Release the descriptor that was kept for a part, if that is still so."""
+        if self._has_kept:
+            self._has_kept = False
+            release()
 
     def _write(self, data: bytes) -> None:
         try:
@@ -176,7 +193,5 @@ class Spool:
         """Open a part's file, for which a descriptor was kept."""
         if index >= MOST_PARTS or self._is_compressed:
             return None
-        if self._kept:
-            self._kept -= 1
-            release()
+        self._release()
         return NewFile(self._directory / f"part-{index}")

@@ -17,7 +17,7 @@ from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.owners import Owners
 from stage3_plugin.ledger.place import LEDGER_NAME
 from stage3_plugin.storage.inspect import inspect_file
-from stage3_plugin.storage.spool.reading import SpooledAnswer
+from stage3_plugin.storage.spool.writing import SpooledAnswer
 from tests.fakes.pngs import make_png
 from tests.stage3.stored import Stored
 
@@ -133,7 +133,7 @@ class Project:
         """Put an answer, or a part of one, where a purchase's answer is received."""
         folder = self.store.spool.new_folder(attempt_id)
         spool = SpooledAnswer(folder)
-        spool.head(200, [("content-type", "application/json")])
+        spool.opened(200, {"content-type": "application/json"})
         spool.feed(b'{"data": []}' if complete else b'{"data": [')
         spool.finish("whole" if complete else "cut")
         return folder

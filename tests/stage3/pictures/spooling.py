@@ -10,8 +10,9 @@ from pathlib import Path
 from random import Random
 
 from stage3_plugin.domain.exchange import Reply
-from stage3_plugin.storage.spool.reading import SpooledAnswer, load_reply
-from stage3_plugin.storage.spool.writing import MOST_BODY_BYTES
+from stage3_plugin.storage.spool.reading import load_reply
+from stage3_plugin.storage.spool.receipt import MOST_BODY_BYTES
+from stage3_plugin.storage.spool.writing import SpooledAnswer
 
 SHORT = 64
 """What counts as a long string in the laws, so that documents stay small."""
@@ -32,7 +33,7 @@ def spooled(
 ) -> Reply:
     """Spool a whole body in pieces of the given lengths, over and over, and read it back."""
     answer = SpooledAnswer(directory, most_bytes=most_bytes)
-    answer.head(200, [("Content-Type", media_type or "")])
+    answer.opened(200, {"content-type": media_type or ""})
     feed(answer, body, [pieces] if isinstance(pieces, int) else pieces)
     answer.finish("whole")
     return load_reply(directory)

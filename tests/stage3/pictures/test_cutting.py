@@ -9,8 +9,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from stage3_plugin.errors import SpoolRefused
-from stage3_plugin.storage.spool.reading import SpooledAnswer
 from stage3_plugin.storage.spool.receipt import is_complete
+from stage3_plugin.storage.spool.writing import SpooledAnswer
 from tests.laws import tried
 from tests.stage3.pictures.spooling import SHORT, a_folder, everything_in, feed, spooled
 
@@ -35,7 +35,7 @@ def test_of_a_body_cut_into_any_pieces_every_byte_stays(body: bytes, seed: int) 
     lengths = [random.randint(1, random.choice([1, 2, 7, 50, 1000])) for _ in range(9)]
     with a_folder() as folder:
         answer = SpooledAnswer(folder)
-        answer.head(200, [])
+        answer.opened(200, {})
         feed(answer, b"[" + body, lengths)
         answer.finish("cut")
 
@@ -70,7 +70,7 @@ def test_no_answer_takes_more_than_it_may(most: int, seed: int) -> None:
     body = json.dumps([text, "a word " * random.randrange(200)]).encode()
     with a_folder() as folder:
         answer = SpooledAnswer(folder, most_bytes=most)
-        answer.head(200, [])
+        answer.opened(200, {})
         refused = False
         try:
             feed(answer, body, [random.randint(1, 60)])

@@ -3,15 +3,14 @@
 import re
 import zlib
 from random import Random
-from typing import cast
+from typing import Any
 
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from stage3_plugin.storage.inspect.scanlines import ISAL, Library
+from stage3_plugin.storage.inspect.scanlines import ISAL
 
 PIECE_BYTES = 1 << 10
-ZLIB = cast("Library", zlib)
 
 UNUSED_CODES = bytes.fromhex(
     "181905c1010100000082a0add8ff0fd168b5369059ab35cacc62adda5a9a34ad66b6d2a40cb2586c1d8dd12645"
@@ -23,7 +22,7 @@ INCOMPLETE = re.compile("invalid (distances|literal/lengths|code lengths) set")
 """What zlib says of Huffman codes that leave bits without a meaning, and of ones that clash."""
 
 
-def inflated(library: Library, stream: bytes) -> bytes | str:
+def inflated(library: Any, stream: bytes) -> bytes | str:
     """Inflate a whole stream as the scanlines do, or tell why it is not one."""
     inflater = library.decompressobj()
     lines: list[bytes] = []
@@ -61,7 +60,7 @@ def streams(draw: st.DrawFn) -> bytes:
 @example(stream=UNUSED_CODES)
 def test_what_zlib_accepts_isal_accepts_to_the_same_bytes(stream: bytes) -> None:
     """No more and no less is a whole picture, but for codes that are never used."""
-    expected, found = inflated(ZLIB, stream), inflated(ISAL, stream)
+    expected, found = inflated(zlib, stream), inflated(ISAL, stream)
 
     if isinstance(expected, bytes):
         assert found == expected

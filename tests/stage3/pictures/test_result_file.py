@@ -15,13 +15,13 @@ from stage3_plugin.domain.exchange import Reply
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.storage.spool import result_file
 from stage3_plugin.storage.spool.reading import load_reply
+from stage3_plugin.storage.spool.receipt import MOST_BODY_BYTES
 from stage3_plugin.storage.spool.result_file import (
     SPOOLED_STRANGE,
     PassedBy,
-    ResultFile,
     SpooledLine,
+    lines_in,
 )
-from stage3_plugin.storage.spool.writing import MOST_BODY_BYTES
 from tests.stage3.pictures.spooling import TEXT, a_folder
 
 DOCUMENTS = st.dictionaries(
@@ -36,10 +36,9 @@ def lines_of(
 ) -> list[Reply | str]:
     """Read a file; of a line that cannot be read, return why."""
     found: list[Reply | str] = []
-    with ResultFile(path, is_whole=is_whole, into=path.parent, most_bytes=most_bytes) as file:
-        while (line := file.next_line()) is not None:
-            assert isinstance(line, SpooledLine), "no line is passed by where all are ours"
-            found.append(line.problem or load_reply(line.folder))
+    for line in lines_in(path, is_whole=is_whole, into=path.parent, most_bytes=most_bytes):
+        assert isinstance(line, SpooledLine), "no line is passed by where all are ours"
+        found.append(line.problem or load_reply(line.folder))
     return found
 
 
@@ -141,12 +140,11 @@ def test_short_lines_that_do_not_name_the_batch_are_only_counted(
     documents: list[object] = []
     passed = 0
 
-    with ResultFile(path, is_whole=True, into=tmp_path, token=token) as file:
-        while (line := file.next_line()) is not None:
-            if isinstance(line, PassedBy):
-                passed += line.lines
-            else:
-                documents.append(load_reply(line.folder).document)
+    for line in lines_in(path, is_whole=True, into=tmp_path, token=token):
+        if isinstance(line, PassedBy):
+            passed += line.lines
+        else:
+            documents.append(load_reply(line.folder).document)
 
     spooled = [*ours[:1], *foreign[:SPOOLED_STRANGE], ours[1], long, *ours[2:]]
     assert documents == [json.loads(one) for one in spooled]
@@ -159,11 +157,10 @@ def test_a_file_of_blanks_is_read_in_steps(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(result_file, "_MOST_PASSED_BYTES", 10)
     monkeypatch.setattr(result_file, "_PIECE_BYTES", 20)
     path = tmp_path / "results"
-    path.write_bytes(b"\n" * 65 + b"{}\n")
+    path.write_bytes(b"\n" * 33 + b"{}\n")
 
-    with ResultFile(path, is_whole=True, into=tmp_path) as file:
-        found = [file.next_line() for _ in range(6)]
+    found = list(lines_in(path, is_whole=True, into=tmp_path))
 
     assert found[:3] == [PassedBy(0)] * 3
     assert isinstance(found[3], SpooledLine)
-    assert found[4:] == [None, None]
+    assert len(found) == 4

@@ -15,7 +15,7 @@ import pytest
 
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.errors import StorageFailed
-from stage3_plugin.files import copying
+from stage3_plugin.files import folder as folders
 from stage3_plugin.storage.inspect import InspectedFile
 from stage3_plugin.storage.pictures import free_bytes
 from tests.stage3.pictures.samples import PNGS, noise, saved
@@ -294,7 +294,7 @@ def test_a_folder_exchanged_for_a_link_meanwhile_changes_nothing_outside(
         images.rename(moved)
         images.symlink_to(outside)
 
-    monkeypatch.setattr(copying, "_copy_in_kernel", exchange)
+    monkeypatch.setattr(folders, "_copy_in_kernel", exchange)
     with nothing_changes(outside):
         store.publish(kept(store), images, "s", "image/png")
 
