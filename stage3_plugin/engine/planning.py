@@ -226,7 +226,7 @@ class Planning:
     Args:
         asked: What is asked for.
         forecast: What the ledger has.
-        ledger: To read; ``None`` if there is none yet.
+        ledger: To read; empty if there is none yet.
         notices: Gathers what would be left out, and replaced.
         said_before: What the settings alone have led to, which is not said once more.
 
@@ -241,7 +241,7 @@ class Planning:
         self,
         asked: Asked,
         forecast: Forecast,
-        ledger: Ledger | None,
+        ledger: Ledger,
         *,
         notices: Notices,
         said_before: tuple[str, ...],

@@ -28,7 +28,7 @@ from stage3_plugin.policy.capacity.limiter import Limiter
 from stage3_plugin.policy.capacity.rate_limit import rate_limit_of
 from stage3_plugin.policy.streaks import NONE, Streaks
 from stage3_plugin.purchase import messages
-from stage3_plugin.purchase.checkout import Checkout, Overtaken
+from stage3_plugin.purchase.checkout import Checkout
 from stage3_plugin.purchase.recovery import Recovery
 from stage3_plugin.runtime import trace
 from stage3_plugin.runtime.clock import Clock, clock
@@ -205,9 +205,7 @@ class RunContext(RunState):
         """
         cost, overtaken = result.cost, None
         try:
-            cost = await self.checkout.settle([held for _, held in lines], result)
-        except Overtaken as error:
-            overtaken = error.purchase
+            cost, overtaken = await self.checkout.settle([held for _, held in lines], result)
         finally:  # spent all the same where it cannot be recorded
             for scene, _ in lines:
                 scene.note(result, cost)

@@ -344,7 +344,7 @@ class Stage:
         """
         asked = await self._asked(request, limits, buys=buys)
         await self._need_preconditions()
-        ledger = stack.enter_context(self._accounts.look())
+        ledger = stack.enter_context(self._accounts.read())
         forecast = Forecast(self._settings, self._accounts, self.pictures, ledger, self._route)
         notices, said = self._notices(request, images, ledger), self.warnings
         planning = Planning(asked, forecast, ledger, notices=notices, said_before=said)
@@ -512,9 +512,7 @@ class Stage:
             hint=step,
         )
 
-    def _notices(
-        self, request: ImageRequest, images: Path | None, ledger: Ledger | None
-    ) -> Notices:
+    def _notices(self, request: ImageRequest, images: Path | None, ledger: Ledger) -> Notices:
         return Notices(
             steps=self._steps,
             folders=(request.scenes_dir or Path(), self._project_dir),

@@ -40,19 +40,17 @@ class Ended:
         state: Of its last purchase; ``None`` if that is not settled, or there was none.
         is_refusal: A whole answer says that the provider's policy does not allow the picture.
         cause: What that was about, where it is known.
-        was_cut_short: By us; that is no step.
     """
 
     step: Step
     state: State | None
     is_refusal: bool = False
     cause: Cause | None = None
-    was_cut_short: bool = False
 
     @property
     def is_unbilled(self) -> bool:
         """Return whether it took no money, for certain."""
-        return self.state in {State.REFUSED, State.VOID} and not self.was_cut_short
+        return self.state in {State.REFUSED, State.VOID}
 
     @property
     def is_billed_refusal(self) -> bool:
@@ -112,7 +110,7 @@ class Ladder:
             ended: At least one; each was the step after those before it.
         """
         last = ended[-1]
-        if last.was_cut_short or not (last.is_unbilled or last.is_billed_refusal):
+        if not (last.is_unbilled or last.is_billed_refusal):
             return None
         billed = {one.step.route for one in ended if one.is_billed_refusal}
         closed = billed if self.first == FIRST else billed | self.spent

@@ -42,7 +42,6 @@ from stage3_plugin.transport.job_hosts import JobHosts
 
 if TYPE_CHECKING:
     from stage3_plugin.transport.client import Client  # imports httpx, which drawing needs not
-    from stage3_plugin.transport.exchange import Exchange, OpenSink
 
 _JUDGES = 2
 """Answers judged at once. It is work for the interpreter, of which there is one: each further one
@@ -180,45 +179,21 @@ class Asking:
         return SpooledAnswer(folder, most_bytes=self.most_bytes, masked=self.masked)
 
     @asynccontextmanager
-    async def answer(self, attempt: Path, url: str) -> AsyncGenerator[Path]:
+    async def answer(
+        self, attempt: Path, url: str, uploads: tuple[Upload, Content] | None = None
+    ) -> AsyncGenerator[Path]:
         """Ask an address once, and yield the folder of its whole answer.
 
         Args:
             attempt: The attempt's folder; made if it is not there.
             url: Absolute, as it came.
-
-        Raises:
-            NotAsked: There is no whole answer.
-            StorageFailed: The disk did not take it.
-        """
-        address = self.masked.restored(url)
-        async with self._answer(
-            attempt, lambda opened: self.client.read(address, opened, hosts=self.hosts)
-        ) as answer:
-            yield answer
-
-    @asynccontextmanager
-    async def uploaded(self, attempt: Path, step: Upload, content: Content) -> AsyncGenerator[Path]:
-        """Take one step of handing a file over, and yield the folder of its whole answer.
+            uploads: A step of handing a file over, which goes there, and the file.
 
         Raises:
             NotAsked: There is no whole answer.
             StorageFailed: The disk did not take it, or did not give the file.
         """
-        step = replace(step, url=self.masked.restored(step.url))
-        async with self._answer(
-            attempt, lambda opened: self.client.upload(step, content, opened, hosts=self.hosts)
-        ) as answer:
-            yield answer
-
-    async def downloaded(self, url: str, opened: OpenSink) -> Exchange:
-        """Get a file of any size once."""
-        return await self.client.download(self.masked.restored(url), opened, hosts=self.hosts)
-
-    @asynccontextmanager
-    async def _answer(
-        self, attempt: Path, exchanged: Callable[[OpenSink], Awaitable[Exchange]]
-    ) -> AsyncGenerator[Path]:
+        url = self.masked.restored(url)
         await self.pictures.blocking(partial(self.pictures.new_folder, attempt.name))
         answer = polls.new_one(attempt)
 
@@ -226,7 +201,11 @@ class Asking:
             return self.to_come(answer).opened(status, headers)
 
         try:
-            exchange = await exchanged(opened)
+            if uploads is None:
+                exchange = await self.client.read(url, opened, hosts=self.hosts)
+            else:
+                step, content = replace(uploads[0], url=url), uploads[1]
+                exchange = await self.client.upload(step, content, opened, hosts=self.hosts)
             if exchange.storage is not None:
                 raise exchange.storage
             if not exchange.complete:

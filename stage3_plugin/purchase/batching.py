@@ -275,7 +275,7 @@ class Batching(Drive):
     async def _answered(
         self, folder: Path, step: Upload, content: Content, of: UploadedAs
     ) -> UploadStep:
-        async with self.asking.uploaded(folder, step, content) as answer:
+        async with self.asking.answer(folder, step.url, (step, content)) as answer:
             return await self.asking.judged(
                 answer, lambda reply: self._lane.uploaded(reply, content.size_bytes, of)
             )

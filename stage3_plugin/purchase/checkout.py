@@ -103,18 +103,6 @@ NotNow: TypeAlias = Stands | Denied | LineRefused
 """Why nothing is held for a picture now."""
 
 
-class Overtaken(Exception):
-    """A person or another run has decided about a purchase while its answer was on its way.
-
-    Attributes:
-        purchase: As it was left.
-    """
-
-    def __init__(self, purchase: Purchase) -> None:
-        self.purchase = purchase
-        super().__init__(purchase.new.attempt_id)
-
-
 @dataclass(slots=True)
 class _InWork:
     """What one run has in work, at whatever route.
@@ -395,7 +383,9 @@ class Checkout:
             free is not None and free < (self._in_work.in_hand + 1) * ANSWER_FILES + RESERVE_FILES
         )
 
-    async def settle(self, lines: Sequence[Held], attempted: AttemptResult) -> Charge:
+    async def settle(
+        self, lines: Sequence[Held], attempted: AttemptResult
+    ) -> tuple[Charge, Purchase | None]:
         """Record what came of the one paid request of a job, for all of its lines.
 
         Of a create that was not accepted: never left or not as a whole: ``VOID``. Answered whole,
@@ -408,10 +398,10 @@ class Checkout:
             attempted: What it came to.
 
         Returns:
-            The cost, as the ledger counts it, of each line.
+            The cost, as the ledger counts it, of each line; and the purchase as it was left, where
+            a person or another run has decided about it while its answer was on its way.
 
         Raises:
-            Overtaken: A person or another run has decided about it meanwhile.
             StorageFailed: It could not be recorded. The next start does.
         """
         held = lines[0]
@@ -424,18 +414,18 @@ class Checkout:
             self._release_room(held)
             if attempted.storage is not None:  # all others are waited for beside dispatch
                 self.give_up(len(lines))
-            return attempted.cost
+            return attempted.cost, None
         try:
             await self._record(held, settlement, of={State.SENDING} if is_line else None)
-        except IllegalTransition as error:
+        except IllegalTransition:
             found = self.run_ledger.purchase(held.attempt_id)
             if found is None:
                 raise
             if found.state is not settlement.state:
-                raise Overtaken(found) from error
+                return attempted.cost, found
         if is_line and settlement.state is not State.UNKNOWN:
-            return FREE
-        return cost_with_hold(attempted, hold_microusd, settlement.state)
+            return FREE, None
+        return cost_with_hold(attempted, hold_microusd, settlement.state), None
 
     async def release(self, held: Held, why: str) -> None:
         """Release what was held for a request that was never sent, for all lines of its job.
@@ -530,9 +520,7 @@ class Checkout:
     def overrun(self) -> Failure | None:
         """Return the failure of a bill above its hold, while there is a cap: no more is held."""
         purchase = self.run_ledger.overrun
-        if purchase is None or purchase.cost_microusd is None:
-            return None
-        return messages.overrun(purchase, purchase.cost_microusd, self.caretaker)
+        return None if purchase is None else messages.overrun(purchase, self.caretaker)
 
 
 def _is_of_another_step(stands: LiveTake, keys: Keys) -> bool:

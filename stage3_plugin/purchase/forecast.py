@@ -53,7 +53,7 @@ class Forecast:
         settings: What the user wants.
         accounts: Where the ledger is, and which day it is.
         pictures: Has the answers that a dead run has left.
-        ledger: Opened to read; ``None`` if there is none yet.
+        ledger: Opened to read; empty if there is none yet.
         route: Where the run would buy.
     """
 
@@ -62,14 +62,14 @@ class Forecast:
         settings: Settings,
         accounts: Accounts,
         pictures: Pictures,
-        ledger: Ledger | None,
+        ledger: Ledger,
         route: Route,
     ) -> None:
         self._settings = settings
         self._pictures = pictures
         self._ledger = ledger
         self._route = route
-        self._doubts = None if ledger is None else Doubts(ledger, route)
+        self._doubts = Doubts(ledger, route)
         self._owners = Owners(accounts.state_dir)
         self._homes = accounts.homes()
         self._busy_at: dict[str, set[str]] = {}
@@ -78,8 +78,7 @@ class Forecast:
         self._has_whole_answer = cache(pictures.spool.has_whole_answer)
         self._now = accounts.now
         today = accounts.calendar().today()
-        last_day = None if ledger is None else ledger.last_day()
-        self._day = today if last_day is None else max(today, last_day)
+        self._day = max(today, ledger.last_day() or today)
 
     def prospect(self, request: PictureRequest, keys: Keys) -> Prospect:
         """Return what would become of a scene of which one picture is wanted."""
@@ -97,41 +96,39 @@ class Forecast:
         return prospects
 
     def _prospects(self, keys: Keys, wanted: int) -> tuple[Reuse, ...]:
-        if self._ledger is None or self._doubts is None:
-            return (Reuse.MAKE,) * wanted
         live = live_takes(self._ledger, keys, wanted=wanted)
         known = {one.purchase.new.attempt_id for one in live}
-        found = [self._prospect_of(self._ledger, one, keys) for one in live[:wanted]]
+        found = [self._prospect_of(one, keys) for one in live[:wanted]]
         found += [Reuse.MAKE] * (wanted - len(found))
         for place, prospect in enumerate(found):
             if prospect in {Reuse.MAKE, Reuse.RESEND}:  # and is sent, unless another is in doubt
                 doubted = self._doubts.elsewhere(keys, but=known)
                 if doubted is not None:
                     known.add(doubted.new.attempt_id)
-                    elsewhere = LiveTake(doubted, None)
-                    found[place] = self._prospect_of(self._ledger, elsewhere, keys)
+                    found[place] = self._prospect_of(LiveTake(doubted, None), keys)
         return tuple(found)
 
-    def _prospect_of(self, ledger: Ledger, take: LiveTake, keys: Keys) -> Reuse:
+    def _prospect_of(self, take: LiveTake, keys: Keys) -> Reuse:
         """Return what a purchase will mean for its take."""
         purchase = take.purchase
         state = purchase.state if take.number is None else self._foreseen(purchase)
         is_taken_in = purchase.state in OPEN and state is State.PAID
         if is_taken_in and self._pictures.spool.awaited(purchase.new.attempt_id) is not None:
             return Reuse.AWAITED
-        return standing(ledger, take, keys, state=state, on_unknown=self._settings.on_unknown)
+        on_unknown = self._settings.on_unknown
+        return standing(self._ledger, take, keys, state=state, on_unknown=on_unknown)
 
     def paid_elsewhere(self, keys: Keys) -> Purchase | None:
         """Return a picture that was paid for by the same wish at another endpoint, if one was."""
-        return None if self._ledger is None else self._ledger.paid_elsewhere(keys)
+        return self._ledger.paid_elsewhere(keys)
 
     def lost(self, keys: Keys) -> int:
         """Count what was paid for of a wish, on any route, and given up."""
-        return self._given_up.get(keys.subject_key, 0) if self._given_up else 0
+        return self._given_up.get(keys.subject_key, 0)
 
     @cached_property
     def _given_up(self) -> dict[str, int]:
-        return {} if self._ledger is None else self._ledger.given_up()
+        return self._ledger.given_up()
 
     def warnings(self) -> tuple[str, ...]:
         """Name the homes that have something in work of what was looked for."""
@@ -140,7 +137,7 @@ class Forecast:
                 len(found),
                 home,
                 self._caretaker,
-                is_away=self._ledger is not None and not self._ledger.home_is_connected(home),
+                is_away=not self._ledger.home_is_connected(home),
             )
             for home, found in sorted(self._busy_at.items())
         )
@@ -169,16 +166,13 @@ class Forecast:
 
     def room_microusd(self, limits: Limits) -> int | None:
         """Return what the tightest cap leaves; ``None`` without one."""
-        total = day = 0
-        if self._ledger is not None:
-            sums = self._ledger.sums(run_id="", provider=self._settings.provider, day=self._day)
-            total, day = sums.total_microusd, sums.day_microusd
+        sums = self._ledger.sums(run_id="", provider=self._settings.provider, day=self._day)
         rooms = [
             limit - committed
             for limit, committed in (
                 (limits.budget_microusd, 0),
-                (limits.daily_microusd, day),
-                (limits.total_microusd, total),
+                (limits.daily_microusd, sums.day_microusd),
+                (limits.total_microusd, sums.total_microusd),
             )
             if limit is not None
         ]
@@ -186,12 +180,10 @@ class Forecast:
 
     def day_microusd(self) -> dict[str, int]:
         """Return what is held and spent today, by provider."""
-        return {} if self._ledger is None else self._ledger.day_sums(self._day)
+        return self._ledger.day_sums(self._day)
 
     def typical_s(self) -> float | None:
         """Return the seconds such a picture took, if any was made."""
-        if self._ledger is None:
-            return None
         model = self._settings.model or ""
         return self._ledger.typical_s(provider=self._settings.provider, model=model)
 
@@ -201,14 +193,12 @@ class Pricing:
 
     Args:
         route: Where pictures are bought, by its price table.
-        ledger: Has the bills, and is asked once for each kind and price; ``None``: there are none.
+        ledger: Has the bills, and is asked once for each kind and price.
         run: Counts the bills that came meanwhile and were higher than expected: each time it has
             changed, all are asked for anew.
     """
 
-    def __init__(
-        self, route: Route, ledger: Ledger | None, *, run: RunLedger | None = None
-    ) -> None:
+    def __init__(self, route: Route, ledger: Ledger, *, run: RunLedger | None = None) -> None:
         self._route = route
         self._ledger = ledger
         self._run = run
@@ -218,7 +208,7 @@ class Pricing:
     def estimate(self, request: PictureRequest) -> Estimate:
         """Return what a picture can cost; a price that is not known stays unknown."""
         expected = self._route.list_price(request)
-        if expected.high_microusd is None or self._ledger is None:
+        if expected.high_microusd is None:
             return expected
         plausible = most_plausible(expected.high_microusd)
         shows, in_batch = bool(request.shown), request.lane == "batch"

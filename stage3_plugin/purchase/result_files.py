@@ -192,7 +192,9 @@ class ResultFiles:
         came = Results()
         try:
             with _Arriving(part, most_bytes) as arriving:
-                exchange = await self._asking.downloaded(url, arriving.opened)
+                exchange = await self._asking.client.download(
+                    self._asking.masked.restored(url), arriving.opened, hosts=self._asking.hosts
+                )
             if exchange.storage is not None:
                 raise exchange.storage
             is_whole = False
