@@ -404,7 +404,7 @@ class Following(RunContext):
             return (self.stop_with if is_for_all else self.fail)(scene, failure)
         state: State | None = State.VOID  # nothing that was not held took money
         if attempt_id is not None:
-            purchase = self.checkout.run_ledger.purchase(attempt_id)
+            purchase = self.checkout.run_ledger.reader.purchase(attempt_id)
             state = None if purchase is None else purchase.state
         ended = StepEnded(step=scene.at, state=state, is_refusal=is_refusal, cause=failure.cause)
         if is_for_all and not (ended.is_unbilled and len(self.places) > 1):
@@ -440,7 +440,8 @@ class Following(RunContext):
             self.stop(denied.failure)
             if over is not None:
                 trace.event(self.checkout.reached(over))
-        if denied is HALTED or (denied.stops and (was_stopped or denied.had_room)):
+        is_overrun = over is None and denied.failure.code == "budget"  # a bill above its hold
+        if denied is HALTED or (denied.stops and (was_stopped or is_overrun)):
             return self.not_sent(scene)
         return self.fail(scene, denied.failure)
 

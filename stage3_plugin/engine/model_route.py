@@ -99,7 +99,7 @@ async def open_model(
             dropped=renderer.unmet,
             limits_of=_all,
         )
-        sender = Sender(maker=LocalMaker(renderer, pictures, is_exact=True))
+        sender = Sender(attempt=LocalMaker(renderer, pictures, is_exact=True).attempt)
         yield Backend(route=route, sender=lambda: sender, renderer=renderer)
 
 

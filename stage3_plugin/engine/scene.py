@@ -227,7 +227,7 @@ class SceneRunner:
             jobs = self._jobs_of(scene, held, place.route.profile)
             shield.shield = False
             try:
-                result = await place.sender.maker.attempt(
+                result = await place.sender.attempt(
                     held.attempt_id, replace(request, token=held.token), jobs
                 )
             finally:

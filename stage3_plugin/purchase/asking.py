@@ -32,7 +32,7 @@ from stage3_plugin.errors import (
     out_of,
 )
 from stage3_plugin.providers.base import BatchLane, Looked, Provider
-from stage3_plugin.runtime.masking import Masked
+from stage3_plugin.runtime.masking import NOTHING, Masked
 from stage3_plugin.runtime.system_errors import from_lack, says_not_there
 from stage3_plugin.storage.pictures import Pictures, RunBlocking
 from stage3_plugin.storage.spool import polls
@@ -159,8 +159,8 @@ class Asking:
     pictures: Pictures
     hosts: JobHosts
     most_bytes: int
-    masked: Masked
-    now: Callable[[], datetime]
+    masked: Masked = NOTHING
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
     key: RenewableKey | None = None
     _judges: anyio.Semaphore = field(default_factory=lambda: anyio.Semaphore(_JUDGES))
 

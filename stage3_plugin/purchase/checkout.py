@@ -73,11 +73,6 @@ class Denied:
     stops: bool = False
     over: OverCap | None = None
 
-    @property
-    def had_room(self) -> bool:
-        """Return whether no cap is in its way: a bill above its hold is what stops the run."""
-        return self.over is None and self.failure.code == "budget"
-
 
 HALTED = Denied(failure=messages.STOPPED)
 """Nothing stands for the scene, and nothing more is sent."""
@@ -348,7 +343,7 @@ class Checkout:
         if lost is None or stands.state not in UNSETTLED or stands.new == lost.new:
             return None
         for one in (stands, lost):
-            now = self.run_ledger.purchase(one.new.attempt_id)
+            now = self.run_ledger.reader.purchase(one.new.attempt_id)
             if now is None or now.state is not one.state:
                 return None
         found = self._standing(other, line.keys, line.part)
@@ -368,7 +363,7 @@ class Checkout:
         refused = self.route.refuse(request)
         if refused is not None:
             return Denied(failure=Failure(code="rejected", message=refused))
-        if not self.run_ledger.is_capped or self.estimate(request).high_microusd is not None:
+        if not self.run_ledger.limits.any or self.estimate(request).high_microusd is not None:
             return None
         return Denied(failure=messages.unpriced(request))
 
@@ -418,7 +413,7 @@ class Checkout:
         try:
             await self._record(held, settlement, of={State.SENDING} if is_line else None)
         except IllegalTransition:
-            found = self.run_ledger.purchase(held.attempt_id)
+            found = self.run_ledger.reader.purchase(held.attempt_id)
             if found is None:
                 raise
             if found.state is not settlement.state:

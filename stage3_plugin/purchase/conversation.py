@@ -7,13 +7,10 @@ dies.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.exchange import Asked, Fetch, Reply
@@ -24,41 +21,12 @@ from stage3_plugin.domain.verdict import Verdict
 from stage3_plugin.errors import ProviderBroken, StorageFailed
 from stage3_plugin.policy.refusal import refused_for
 from stage3_plugin.providers.base import Next, Polled, Provider
-from stage3_plugin.purchase.asking import Asking, RenewableKey
+from stage3_plugin.purchase.asking import Asking
 from stage3_plugin.purchase.batching import Batching
 from stage3_plugin.purchase.drive import Drive, Ended, Heard, being_made
 from stage3_plugin.purchase.ingest import Ingest
 from stage3_plugin.purchase.maker import Jobs, shielded
-from stage3_plugin.runtime.masking import NOTHING, Masked
-from stage3_plugin.storage.pictures import Pictures
-from stage3_plugin.transport.job_hosts import JobHosts
 from stage3_plugin.transport.picture_hosts import PictureHosts
-
-if TYPE_CHECKING:
-    from stage3_plugin.transport.client import Client  # imports httpx, which drawing needs not
-
-
-class PaidMaker:
-    """Buys pictures from a provider over HTTP.
-
-    An attempt never tries again and never raises for what a provider or a network did: its result
-    says what came of it. Holding the money before it and settling after it are the run's.
-
-    Args:
-        conversation_of: Returns the one with the provider for a request's model.
-    """
-
-    def __init__(self, conversation_of: Callable[[PictureRequest], Conversation]) -> None:
-        self._conversation_of = conversation_of
-
-    async def attempt(self, attempt_id: str, request: PictureRequest, jobs: Jobs) -> AttemptResult:
-        """Buy one picture: send once, keep whatever comes, say what it was.
-
-        What was paid for must be stored and reported, so it is shielded from end to end; only the
-        waiting for an answer is cut short, by the interrupt in force.
-        """
-        begin = self._conversation_of(request).begin
-        return await shielded(partial(begin, attempt_id, request, jobs))
 
 
 class Conversation(Drive):
@@ -66,49 +34,34 @@ class Conversation(Drive):
 
     Args:
         provider: Says the steps.
-        client: Sends requests, and fetches pictures that are only an address.
-        pictures: Takes the pictures.
+        asking: Has who sends, and the folders for answers.
         hosts: Where pictures may be fetched from.
-        job_hosts: Where jobs may be asked for, with the key.
         flat_usd: The settings' price per picture.
-        most_bytes: How much of an answer, and of a fetched picture, is taken.
-        masked: Covers secrets in what comes back.
-        now: The wall clock, aware.
-        key: The key, where another one can be had.
         model: What a line of a batch has its price by.
     """
 
     def __init__(
         self,
         provider: Provider,
-        client: Client,
-        pictures: Pictures,
-        *,
-        model: str = "",
+        asking: Asking,
         hosts: PictureHosts,
+        *,
         flat_usd: Decimal | None = None,
-        job_hosts: JobHosts,
-        most_bytes: int,
-        masked: Masked = NOTHING,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
-        key: RenewableKey | None = None,
+        model: str = "",
     ) -> None:
-        asking = Asking(
-            client=client,
-            pictures=pictures,
-            hosts=job_hosts,
-            most_bytes=most_bytes,
-            masked=masked,
-            now=now,
-            key=key,
-        )
         ingest = Ingest(asking, hosts, lasts_s=provider.profile.pictures_last_s)
         super().__init__(provider, provider, asking, ingest, flat_usd)
         self._model = model
 
     async def begin(self, attempt_id: str, request: PictureRequest, jobs: Jobs) -> AttemptResult:
-        """Buy one picture; see :meth:`~.drive.Drive.buy`."""
-        result = await self.buy(attempt_id, partial(self.provider.begin, request), jobs)
+        """Buy one picture; see :meth:`~.drive.Drive.buy`.
+
+        Holding the money before it and settling after it are the run's. What was paid for must be
+        stored and reported, so it is shielded from end to end; only the waiting for an answer is
+        cut short, by the interrupt in force.
+        """
+        send = partial(self.provider.begin, request)
+        result = await shielded(partial(self.buy, attempt_id, send, jobs))
         return replace(result, verdict=refused_for(result.verdict, request))
 
     async def ask(self, name: str, before: BeingMade) -> Heard:

@@ -109,7 +109,8 @@ class Endings:
         Args:
             purchase: Any of it.
             settlement: What is true of all of it.
-            of: The states that it was made for; what is in another stays as it is.
+            of: The states that it was made for; what is in another stays as it is, and of a single
+                purchase only that which it was read in counts.
             heard: What its lines came to with that, where scenes may have to end by it.
             but: Lines that have a result of their own.
 
@@ -117,7 +118,9 @@ class Endings:
             StorageFailed: It could not be recorded.
         """
         name, lines = name_of(purchase), [purchase]
-        if purchase.new.line is not None:
+        if purchase.new.line is None:
+            of = {purchase.state} & set(of)
+        else:
             lines = [one for one in self._session.reader.lines_of(name) if one.new.line not in but]
         lines = [one for one in lines if one.state in of]
         if lines:

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import anyio
 
@@ -55,22 +55,13 @@ class Jobs:
     is_late: Callable[[], bool] = lambda: False
 
 
-class Maker(Protocol):
-    """Makes one attempt at a picture."""
+Attempt: TypeAlias = Callable[[str, PictureRequest, Jobs], Awaitable[AttemptResult]]
+"""Makes one attempt at a picture: by the name of its purchase, what is wanted, and its run.
 
-    async def attempt(
-        self, attempt_id: str, request: PictureRequest, jobs: Jobs, /
-    ) -> AttemptResult:
-        """Try once; what is received goes into the attempt's spool folder.
-
-        The interrupt in force cuts short what of it may be cut short.
-
-        Args:
-            attempt_id: Its purchase.
-            request: What is wanted.
-            jobs: Where a job that comes of it is written down, and how long it is waited for.
-        """
-        ...
+What is received goes into the attempt's spool folder. It is never tried again there, and what a
+provider or a network did is never raised: the result says what came of it. The interrupt in force
+cuts short what of it may be cut short.
+"""
 
 
 async def shielded(work: Callable[[], Awaitable[Result]]) -> Result:
@@ -106,24 +97,14 @@ class LocalMaker:
         except (RenderFailed, PictureRefused, StorageFailed) as failure:
             # A dead worker, say; pictures stay as bad.
             may_pass = isinstance(failure, RenderFailed) and failure.may_pass
-            verdict = Verdict(
-                kind=VerdictKind.UNREADABLE,
-                message=str(failure),
-                should_retry=None if may_pass else False,
-            )
             storage = failure if isinstance(failure, StorageFailed) else None
-            return AttemptResult(verdict=verdict, cost=FREE, storage=storage)
+            retry = None if may_pass else False
+            return _ended(VerdictKind.UNREADABLE, failure, storage=storage, should_retry=retry)
         except RendererLost as lost:
-            verdict = Verdict(
-                kind=VerdictKind.BUSY,
-                message=str(lost),
-                stops_run=lost.ends_run,
-                most_tries=LOST_TRIES,
-            )
-            return AttemptResult(verdict=verdict, cost=FREE)
+            ends_run = lost.ends_run
+            return _ended(VerdictKind.BUSY, lost, stops_run=ends_run, most_tries=LOST_TRIES)
         except RendererUnusable as failure:
-            verdict = Verdict(kind=VerdictKind.REJECTED, message=str(failure), stops_run=True)
-            return AttemptResult(verdict=verdict, cost=FREE)
+            return _ended(VerdictKind.REJECTED, failure, stops_run=True)
 
     async def _render(self, request: PictureRequest, path: Path) -> AttemptResult:
         began_at = anyio.current_time()
@@ -144,6 +125,13 @@ class LocalMaker:
             dropped=self._renderer.unmet(request),
             took_s=took_s,
         )
+
+
+def _ended(
+    kind: VerdictKind, error: Exception, *, storage: StorageFailed | None = None, **more: Any
+) -> AttemptResult:
+    verdict = Verdict(kind=kind, message=str(error), **more)
+    return AttemptResult(verdict=verdict, cost=FREE, storage=storage)
 
 
 async def _rendered(renderer: LocalRenderer, request: PictureRequest, path: Path) -> None:

@@ -71,6 +71,9 @@ class RunLedger:
         LedgerFailed: Here and in every method: the database did not let us.
 
     Attributes:
+        limits: The caps.
+        version: Counts how often this run's purchases have changed so that a cap may have room
+            again.
         overrun: The first bill that was higher than what was held for it, while there is a cap.
         overruns: How many such bills were recorded by this run, whichever run they are of: those
             of a batch come to a later run than the one that has held for them.
@@ -90,13 +93,13 @@ class RunLedger:
         self.overrun: Purchase | None = None
         self.overruns = 0
         self._session = session
-        self._limits = limits
+        self.limits = limits
         self._on_unknown: OnUnknown = on_unknown
         self._story = story
         self._story_is_noted = False
         self._first_event = session.reader.last_event()
         self.caretaker = caretaker
-        self._version = 0
+        self.version = 0
         self._waited_for: anyio.Event | None = None
         self._in_doubt: list[str] = []
         """What may be held, and was not sent: its commit's fate is not known."""
@@ -118,10 +121,6 @@ class RunLedger:
         if held.held_at is None:
             return 0.0
         return max(0.0, (self._session.now() - held.held_at).total_seconds())
-
-    def purchase(self, attempt_id: str) -> Purchase | None:
-        """Return a purchase of any run as it stands now."""
-        return self._session.reader.purchase(attempt_id)
 
     def standing(self, take: LiveTake, keys: Keys) -> Reuse:
         """Return what a purchase means for the take that it stands for."""
@@ -279,7 +278,7 @@ class RunLedger:
                 base_key=known_as.base_key,
             )
         new = replace(new, slot=slots[0])
-        held = ledger.hold(new, self._limits, day=day, now=now, known_as=known_as)
+        held = ledger.hold(new, self.limits, day=day, now=now, known_as=known_as)
         if isinstance(held, Purchase):
             return LiveTake(held, number)
         return replace(held, number=number) if isinstance(held, Held) else held
@@ -375,25 +374,15 @@ class RunLedger:
         cost, is_ours = purchase.cost_microusd, purchase.new.run_id == self._session.run_id
         is_over = cost is not None and cost > purchase.new.hold_microusd
         self.overruns += is_over
-        if self._limits.any and is_ours and is_over:
+        if self.limits.any and is_ours and is_over:
             self.overrun = self.overrun or purchase
         if is_absurd(purchase):
             warn_of(messages.absurd_bill(purchase, self.caretaker))
         self.notify()
 
-    @property
-    def is_capped(self) -> bool:
-        """Return whether there is a cap at all."""
-        return self._limits.any
-
-    @property
-    def version(self) -> int:
-        """Count how often this run's purchases have changed so that a cap may have room again."""
-        return self._version
-
     async def changed(self, since: int) -> None:
         """Wait until :attr:`version` is more than ``since``."""
-        while self._version <= since:
+        while self.version <= since:
             if self._waited_for is None:
                 self._waited_for = anyio.Event()
             await self._waited_for.wait()
@@ -404,7 +393,7 @@ class RunLedger:
 
     def notify(self) -> None:
         """Wake the claims that wait for a purchase to be settled, to look again."""
-        self._version += 1
+        self.version += 1
         if self._waited_for is not None:
             self._waited_for.set()
             self._waited_for = None

@@ -28,6 +28,7 @@ from stage3_plugin.errors import ProviderBroken
 from stage3_plugin.policy.settlement import settlement_of
 from stage3_plugin.providers.base import Looked, Polled
 from stage3_plugin.providers.guarding import guarded
+from stage3_plugin.purchase.asking import Asking
 from stage3_plugin.purchase.conversation import Conversation
 from stage3_plugin.purchase.maker import Jobs
 from stage3_plugin.purchase.run_ledger import RunLedger
@@ -158,17 +159,13 @@ async def speaking(
     )
     pictures = Stored(state_dir).pictures(max_pixels=1 << 24, blocking=in_thread)
     asked, hosts = guarded(strange, "strange"), PictureHosts(api.base_url)
-    yield (
-        Conversation(
-            asked,
-            client,
-            pictures,
-            hosts=hosts,
-            job_hosts=JobHosts(api.base_url, api.base_url),
-            most_bytes=MOST_BODY_BYTES,
-        ),
-        pictures,
+    asking = Asking(
+        client=client,
+        pictures=pictures,
+        hosts=JobHosts(api.base_url, api.base_url),
+        most_bytes=MOST_BODY_BYTES,
     )
+    yield Conversation(asked, asking, hosts), pictures
 
 
 async def begun(api: ImageApi, state_dir: Path, strange: Strange) -> AttemptResult:

@@ -28,6 +28,7 @@ from stage3_plugin.domain.verdict import VerdictKind
 from stage3_plugin.policy.batching import Load
 from stage3_plugin.providers.registry import provider_at
 from stage3_plugin.purchase import batching
+from stage3_plugin.purchase.asking import Asking
 from stage3_plugin.purchase.batching import Batching, Written
 from stage3_plugin.purchase.conversation import Conversation
 from stage3_plugin.purchase.maker import Jobs
@@ -226,17 +227,15 @@ async def at_desk(
         timeout_s=timeout_s,
     )
     pictures = Stored(state_dir).pictures(max_pixels=1 << 24, blocking=in_thread)
-    conversation = Conversation(
-        provider,
-        client,
-        pictures,
-        model=endpoint.model,
-        hosts=PictureHosts(base_url),
-        job_hosts=JobHosts(base_url, base_url, profile.job_hosts),
+    asking = Asking(
+        client=client,
+        pictures=pictures,
+        hosts=JobHosts(base_url, base_url, profile.job_hosts),
         most_bytes=most_bytes,
         masked=masked or Masked([KEY]),
         now=now,
     )
+    conversation = Conversation(provider, asking, PictureHosts(base_url), model=endpoint.model)
     assert conversation.batching is not None
     yield Desk(api, conversation.batching, pictures, endpoint.model, now=now)
 
