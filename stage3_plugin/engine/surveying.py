@@ -86,7 +86,8 @@ class Surveying:
         current = self._planning.takes.current_among(found, keys)
         prospect: Prospect = "unsendable"
         if problem is None:  # what is there already is neither held nor awaited
-            prospect = Reuse.REUSE if current else self._planning.forecast.prospect(shown, keys)
+            prospects = self._planning.forecast.prospects
+            prospect = Reuse.REUSE if current else prospects(shown, keys)[0]
         is_bought = prospect is Reuse.REUSE and not current  # and is taken in by the next run
         return survey(
             problem=problem,

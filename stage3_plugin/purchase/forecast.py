@@ -80,10 +80,6 @@ class Forecast:
         today = accounts.calendar().today()
         self._day = max(today, ledger.last_day() or today)
 
-    def prospect(self, request: PictureRequest, keys: Keys) -> Prospect:
-        """Return what would become of a scene of which one picture is wanted."""
-        return self.prospects(request, keys)[0]
-
     def prospects(
         self, request: PictureRequest, keys: Keys, *, wanted: int = 1
     ) -> tuple[Prospect, ...]:

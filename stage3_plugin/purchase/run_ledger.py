@@ -155,13 +155,7 @@ class RunLedger:
             way of; then nothing was changed.
         """
         news = [
-            self._new(
-                line,
-                most,
-                route,
-                job=route.new_job(line.request) if batch is None else batch,
-                number=None if batch is None else number,
-            )
+            self._new(line, most, route, batch, number)
             for number, (line, most) in enumerate(zip(lines, most_microusd, strict=True))
         ]
         for new, line in zip(news, lines, strict=True):
@@ -179,13 +173,7 @@ class RunLedger:
         return held
 
     def _new(
-        self,
-        line: Line,
-        most_microusd: int,
-        route: Route,
-        *,
-        job: NewJob | None,
-        number: int | None,
+        self, line: Line, most_microusd: int, route: Route, batch: NewJob | None, number: int
     ) -> NewPurchase:
         request, keys = line.request, line.keys
         return NewPurchase(
@@ -201,8 +189,8 @@ class RunLedger:
             content_key=keys.content_key,
             base_key=keys.base_key,
             subject_key=keys.subject_key,
-            job=job,
-            line=number,
+            job=batch or route.new_job(request),
+            line=None if batch is None else number,
         )
 
     def _write_lines(

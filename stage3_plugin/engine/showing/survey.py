@@ -304,7 +304,7 @@ class Survey:
 
     def _why_none(self, request: PictureRequest, keys: Keys) -> str:
         """Return why a scene that others show, and that has no picture, would have none."""
-        prospect = None if self._forecast is None else self._forecast.prospect(request, keys)
+        prospect = None if self._forecast is None else self._forecast.prospects(request, keys)[0]
         if prospect is None or prospect is Reuse.REUSE:  # a run has yet to take it in
             return ""
         if prospect is Reuse.UNDECIDED:
