@@ -231,7 +231,7 @@ def _made_here(
     if runs_model_class(settings):
         from stage3_plugin.engine.model_route import open_model  # noqa: PLC0415 - only when it is used
 
-        return open_model(settings, project_dir, pictures, secret_texts)
+        return open_model(settings, project_dir.absolute(), pictures, secret_texts)
     made_by = maker_named(settings.provider)
     if issubclass(made_by, Hosted):
         return None

@@ -227,7 +227,7 @@ class Following(RunContext):
         if is_bad_line or purchase.state in _UNBILLED or purchase.is_billed_refusal:
             following = self.end_late(scene, purchase, result, is_own=is_own)
             if is_bad_line:
-                await self.recovery.tell(purchase)
+                await self.recovery.endings.tell(purchase)
             return following
         if purchase.picture is None:
             scene.costs[-1] = UNKNOWN
@@ -344,7 +344,7 @@ class Following(RunContext):
     async def reuse(self, scene: SceneState, purchase: Purchase) -> Ended:
         """End a scene with the picture that is there."""
         if scene.request.seed is not None:  # or no number is asked for
-            scene.number = self.asked.steps.number_of(scene.wanted, purchase.new)
+            scene.number = self.asked.steps.keys_of(scene.wanted).take_of(purchase.new) or 1
         placed = await self._place(scene, purchase)
         if isinstance(placed, Failure):
             return self.fail(scene, placed)

@@ -13,7 +13,6 @@ from pathlib import Path
 
 from stage3_plugin.domain.events import warn_of
 from stage3_plugin.domain.reference import Limits
-from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.engine.backend import Backend, Sender, route_of
 from stage3_plugin.errors import SettingsRefused
 from stage3_plugin.executors.base import Surroundings, Work
@@ -57,7 +56,8 @@ async def open_model(
 
     Args:
         settings: Of the route.
-        project_dir: The config's folder; modules are looked for there as well, behind all others.
+        project_dir: The config's folder, absolute; modules are looked for there as well, behind all
+            others.
         pictures: Takes what is rendered.
         secret_texts: What came from variables, files and commands.
 
@@ -66,7 +66,7 @@ async def open_model(
     """
     from stage3_plugin.executors.registry import executor_of  # noqa: PLC0415 - only when used
 
-    path = _searched(project_dir)
+    path = (str(project_dir),)
     chosen = _chosen(settings, project_dir, path)
     passwords = () if settings.ledger is None else passwords_in(os.environ)
     secrets_known = tuple(dict.fromkeys((*settings.secrets(), *secret_texts, *passwords)))
@@ -97,17 +97,7 @@ async def open_model(
             warnings=chosen.warnings,
             advise=renderer.advise,
             dropped=renderer.unmet,
-            limits_of=_all,
+            limits_of=lambda _: Limits(),  # what it takes of a picture is its own affair
         )
         sender = Sender(attempt=LocalMaker(renderer, pictures, is_exact=True).attempt)
         yield Backend(route=route, sender=lambda: sender, renderer=renderer)
-
-
-def _searched(project_dir: Path) -> tuple[str, ...]:
-    """Return where modules are looked for behind all that Python knows."""
-    return (str(project_dir.absolute()),)
-
-
-def _all(_request: PictureRequest) -> Limits:
-    """Show a class every picture as it is: what it takes is its own affair."""
-    return Limits()

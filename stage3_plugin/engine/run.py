@@ -128,19 +128,15 @@ class Run:
     async def _dispatch_what_waited(self) -> None:
         """Take up what comes back from beside dispatch until nothing is left there."""
         while self._run.broken is None:
-            if self._run.is_going_on and (self._dispatcher.waiting or self._scenes):
+            may_send, more_comes = self._run.is_going_on, self._pending.looks_at_batches
+            if may_send and (self._dispatcher.waiting or self._scenes):
                 await self._dispatch()
-            elif self._is_all_gathered():
+            elif may_send and self._gathered.are_there and not more_comes:
                 await self._gathered.send_all()
             elif self._pending.waiting.is_at_rest:
                 return
             else:
                 await self._pending.waiting.moved()
-
-    def _is_all_gathered(self) -> bool:
-        """Return whether a batch is to be sent: nothing more comes to it soon."""
-        may_be_sent = self._run.is_going_on and self._gathered.are_there
-        return may_be_sent and not self._pending.looks_at_batches
 
     async def _perform(self, scene: SceneState) -> float | None:
         """Bring a scene on, and do what it needs next; return when it may go again, if it may."""

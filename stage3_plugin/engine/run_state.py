@@ -15,6 +15,7 @@ from functools import partial
 from host_stub.contract import Failure, StageSummary
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.job import BeingMade
+from stage3_plugin.domain.money import FREE, UNKNOWN
 from stage3_plugin.domain.profile import Listing
 from stage3_plugin.domain.purchase import Held, Purchase
 from stage3_plugin.domain.route import Route
@@ -187,7 +188,7 @@ class RunContext(RunState):
                 return await send()
         except BaseException:
             for scene, held in lines:
-                scene.costs.append(checkout.cost_of_a_fault)
+                scene.costs.append(FREE if checkout.route.is_here else UNKNOWN)
                 await checkout.leave_open(held)
             raise
         finally:

@@ -57,11 +57,6 @@ class Ended:
         """Return whether money was taken for a refusal, and nothing else is wrong with it."""
         return self.state is State.PAID_BAD and self.is_refusal
 
-    @property
-    def may_be_reworded(self) -> bool:
-        """Return whether other words may help: not where a reference was refused."""
-        return self.is_refusal and self.cause != "reference"
-
 
 @lru_cache
 def _steps(prompts: int, routes: int) -> tuple[Step, ...]:
@@ -123,6 +118,10 @@ class Ladder:
         """Yield all steps behind one, as far as other words may help."""
         routes = range(len(self.after_billed))
         yield from (Step(prompt=step.prompt, route=route) for route in routes[step.route + 1 :])
-        of_these_words = [one for one in ended if one.step.prompt == step.prompt]
-        if step.prompt + 1 < self.prompts and any(one.may_be_reworded for one in of_these_words):
+        may_be_reworded = any(  # not where a reference was refused
+            one.is_refusal and one.cause != "reference"
+            for one in ended
+            if one.step.prompt == step.prompt
+        )
+        if step.prompt + 1 < self.prompts and may_be_reworded:
             yield from (Step(prompt=step.prompt + 1, route=route) for route in routes)

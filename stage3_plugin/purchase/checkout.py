@@ -19,7 +19,7 @@ from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.events import BudgetReached
 from stage3_plugin.domain.job import NewJob
 from stage3_plugin.domain.keys import Keys
-from stage3_plugin.domain.money import FREE, UNKNOWN, Charge, to_usd
+from stage3_plugin.domain.money import FREE, Charge, to_usd
 from stage3_plugin.domain.purchase import CapName, Held, OverCap, Purchase, Settlement
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.route import Route
@@ -218,9 +218,10 @@ class Checkout:
             is_sent_again = isinstance(found, Stands) and found.means is Reuse.RESEND
             if not is_sent_again or _is_of_another_step(stands, keys):
                 return found
-        refused = self.recovery.refused_line(keys) if is_line and stands is None else None
+        endings = self.recovery.endings
+        refused = endings.refused(keys) if is_line and stands is None else None
         if refused is not None:
-            await self.recovery.tell(refused[0])
+            await endings.tell(refused[0])
             return LineRefused(purchase=refused[0], attempted=refused[1])
         denied = self.no_more() or self._not_bought(request)
         if denied is not None:
@@ -440,11 +441,6 @@ class Checkout:
             await self.run_ledger.settle(batch or held.attempt_id, settlement, of=of)
         finally:
             self._in_work.in_hand -= held.line is None
-
-    @property
-    def cost_of_a_fault(self) -> Charge:
-        """Return what an attempt cost that ended in an exception."""
-        return FREE if self.route.is_here else UNKNOWN
 
     async def leave_open(self, held: Held) -> None:
         """Leave a purchase whose attempt ended in an exception as it is, unless that may be cut.

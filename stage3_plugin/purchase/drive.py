@@ -375,8 +375,9 @@ class Drive(ABC):
             said = await self._heard(folder, accepted, poll)
             if not isinstance(said, NotTheLast):
                 return Ended(KeptAnswer(polls.whole_of(folder, poll.of), poll.of), said)
-            if not isinstance(said, Poll) or not _is_there(said, after=poll):
-                return said
+            leads_on = isinstance(said, Poll) and said.of not in {"status", poll.of}
+            if not isinstance(said, Poll) or not leads_on or said.after_s is not None:
+                return said  # it says nothing of another address that has something now
             poll = said
         return poll
 
@@ -434,11 +435,6 @@ _AWAITED = AttemptResult(
 def being_made(making: BeingMade) -> AttemptResult:
     """Return that a job is being made."""
     return replace(_AWAITED, making=making, stays_open=True)
-
-
-def _is_there(said: Poll, *, after: Poll) -> bool:
-    """Return whether an answer leads on to another address that has something now."""
-    return said.after_s is None and said.of not in {"status", after.of}
 
 
 def unsendable(error: Exception) -> AttemptResult:

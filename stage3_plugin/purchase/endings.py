@@ -215,7 +215,7 @@ class Endings:
         if not (is_free or is_billed):
             return None
         self.came[attempt_id] = attempted
-        return word_of(attempted.verdict)
+        return f"{attempted.verdict.kind.value}:{attempted.verdict.about or ''}"
 
 
 def _ids(purchases: Iterable[Purchase]) -> set[str]:
@@ -253,11 +253,6 @@ _OF_THE_PICTURE: Final = {
 }  # fmt: skip
 """What a later run may still end by. An account without money, say, is another matter by then."""
 _ABOUT: Final[dict[str, RefusedFor]] = {word: word for word in get_args(RefusedFor)}
-
-
-def word_of(verdict: Verdict) -> str:
-    """Return the word that is kept."""
-    return f"{verdict.kind.value}:{verdict.about or ''}"
 
 
 def result_of(line: Purchase, word: str) -> AttemptResult | None:

@@ -160,7 +160,7 @@ class LineResults:
             if one.new.line is not None
         }
         self._facts = await self._read_facts()
-        self._has_all = results.are_whole or results.is_over
+        self._has_all = results.is_over or not results.problem
         self._handed_on, self._waiting, self._strange = set(), [], []
         reading = self.batching.files.reading(self._folder, ended, results)
         problem: Exception | None = None

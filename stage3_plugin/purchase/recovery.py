@@ -46,7 +46,6 @@ from stage3_plugin.domain.batch import BatchEnded
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.events import LedgerNotTidied, LedgerRecovered
 from stage3_plugin.domain.job import BeingMade, Job
-from stage3_plugin.domain.keys import Keys
 from stage3_plugin.domain.purchase import Purchase, Settlement
 from stage3_plugin.domain.states import OPEN, UNSETTLED, State
 from stage3_plugin.errors import StorageFailed
@@ -103,6 +102,7 @@ class Recovery:
         book: The ledger as the run sees it: it notes what is settled, and wakes who waits for it.
 
     Attributes:
+        endings: What it settles goes there, and is told from there.
         is_over: All is done, or was cut off.
         job_moved: Called whenever a job was asked for.
     """
@@ -129,7 +129,7 @@ class Recovery:
         self._known: dict[str, Known] = {}
         self._asking = DueItems[str](self._ask_again)
         self._lost = LostRequests(session)
-        self._endings = Endings(session, pictures, book)
+        self.endings = Endings(session, pictures, book)
         self._open = set[str]()
         self._in_work: dict[str, str] = {}
         """Where the jobs of runs that have ended are, by name, until they have ended, too."""
@@ -204,7 +204,7 @@ class Recovery:
         finally:
             self.is_over = True
             self._book.notify()
-        counted = self._endings.counted.copy()
+        counted = self.endings.counted.copy()
         unknown, void = counted.pop(State.UNKNOWN, 0), counted.pop(State.VOID, 0)
         if unknown or void or counted.total():
             adopted = counted.total()
@@ -305,16 +305,8 @@ class Recovery:
         """
         brought = await self._bring_on(attempt_id)
         if brought.attempted is not None and brought.purchase is not None:
-            self._endings.forget(brought.purchase)  # who asks has heard of it
+            self.endings.forget(brought.purchase)  # who asks has heard of it
         return brought
-
-    def refused_line(self, keys: Keys) -> tuple[Purchase, AttemptResult] | None:
-        """Return a line of a wish without a picture that no scene has heard of; each only once."""
-        return self._endings.refused(keys)
-
-    async def tell(self, line: Purchase) -> None:
-        """Note that a scene ends by what came of a line, for the runs after this; never raises."""
-        await self._endings.tell(line)
 
     async def new_batch_folder(self, token: str) -> Path:
         """Make the folder of a batch of this run, and note whose it is until it is held.
@@ -369,10 +361,10 @@ class Recovery:
         """Look after one job; what that raises is logged, and leaves it as it is."""
         known.storage = None
         if purchase.new.line is None:
-            self._endings.stuck.pop(name, None)
+            self.endings.stuck.pop(name, None)
         try:
             await self._recover(purchase, name, known)
-            stuck = self._endings.stuck.get(name)
+            stuck = self.endings.stuck.get(name)
             known.storage = None if stuck is None else stuck.storage
         except Exception as error:  # noqa: BLE001 - one that is odd must not keep the others
             known.storage = _if_the_disk(error)
@@ -436,7 +428,7 @@ class Recovery:
             state, why = State.VOID, "its run ended before it was sent"
         else:
             await self._pictures.secure(name)  # what lies there is as it came
-        await self._endings.settle_job(purchase, Settlement(state=state, why=why), of=OPEN)
+        await self.endings.settle_job(purchase, Settlement(state=state, why=why), of=OPEN)
         return self._as_it_is(purchase)
 
     async def _adopt(self, purchase: Purchase, name: str, drive: Drive | None) -> None:
@@ -456,7 +448,7 @@ class Recovery:
                 if purchase.new.line is None:
                     await self._lost.back(purchase, came.making)
             elif came is not None and (came.picture is not None or came.stays_open):
-                await self._endings.end(purchase, came)
+                await self.endings.end(purchase, came)
             found = self._as_it_is(purchase)
             # What was not read, for want of a turn or of its picture, must not be taken for lost.
             if came is None or came.stays_open or found.state is not State.UNKNOWN:
@@ -470,7 +462,7 @@ class Recovery:
                 self._note_found(after, name)
                 return after
         if came is not None and purchase.new.line is None:
-            self._endings.stuck[name] = came
+            self.endings.stuck[name] = came
         return purchase
 
     def _note_found(self, after: Purchase, name: str) -> None:
@@ -478,7 +470,7 @@ class Recovery:
         lines = self._session.reader.lines_of(name) if after.new.line is not None else [after]
         for one in lines:
             if one.state is State.REFUSED and one.decided_by is None:
-                self._endings.note(one)
+                self.endings.note(one)
         self._book.notify()
 
     async def _ask(self, purchase: Purchase, name: str, drive: Drive | None, known: Known) -> None:
@@ -497,7 +489,7 @@ class Recovery:
                 session=self._session,
                 pictures=self._pictures,
                 turns=self._turns,
-                endings=self._endings,
+                endings=self.endings,
             )
             if await results.take_left() and await self._tidy_lines(name):
                 return
@@ -544,11 +536,11 @@ class Recovery:
         """Settle a job by what is true of all of it."""
         if purchase.new.line is None:
             self._in_work.pop(purchase.new.attempt_id, None)
-            await self._endings.end(purchase, attempted)
+            await self.endings.end(purchase, attempted)
             return
         settlement = settlement_of(attempted, of_many=True)
         if settlement is not None:
-            await self._endings.settle_job(purchase, settlement, of=of)
+            await self.endings.settle_job(purchase, settlement, of=of)
 
     async def _unasked(self, purchase: Purchase, job: Job, known: Known) -> None:
         """Leave a job that nothing here can ask for, but for one that nobody ever could."""
@@ -558,7 +550,7 @@ class Recovery:
         unasked = without_asking((job.expires_at - self._session.now()).total_seconds())
         if unasked is not None:
             lost = Settlement(state=State.UNKNOWN, why=unasked.why)
-            await self._endings.settle_job(purchase, lost, of={State.ACCEPTED})
+            await self.endings.settle_job(purchase, lost, of={State.ACCEPTED})
 
     # How it stands -------------------------------------------------------------------------------
 
@@ -569,8 +561,8 @@ class Recovery:
         except StorageFailed:
             return Brought(purchase=None)
         if purchase is None or purchase.state not in UNSETTLED:
-            return Brought(purchase=purchase, attempted=self._endings.came.get(attempt_id))
-        stuck = self._endings.stuck.get(attempt_id)
+            return Brought(purchase=purchase, attempted=self.endings.came.get(attempt_id))
+        stuck = self.endings.stuck.get(attempt_id)
         if stuck is not None:
             return Brought(
                 purchase=purchase,

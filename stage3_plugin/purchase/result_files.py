@@ -96,11 +96,6 @@ class Results:
         """Return what says which of two is the worse."""
         return (self.storage is not None, self.interrupted, self.stops_run, bool(self.problem))
 
-    @property
-    def are_whole(self) -> bool:
-        """Return whether every file is here whole."""
-        return not self.problem
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadLine:

@@ -208,13 +208,12 @@ class Takes:
         """Return the pictures of a scene, or of a sheet, those that came first first."""
         return sorted(self._ledger.numbered(self._numbers.get(scene_id, ())), key=_CAME_AT)
 
-    def current(self, scene_id: str, keys: Keys) -> list[Purchase]:
-        """Return those that are made from what is wanted now; see :meth:`current_among`."""
-        return self.current_among(self.of(scene_id), keys)
-
     def first(self, scene_id: str, keys: Keys) -> Purchase | None:
-        """Return the one of them that others are shown, where nobody chose one."""
-        return next(iter(self.current(scene_id, keys)), None)
+        """Return the one of those that are current that others are shown, where nobody chose one.
+
+        See :meth:`current_among`.
+        """
+        return next(iter(self.current_among(self.of(scene_id), keys)), None)
 
     def with_bytes(self, scene_id: str, sha256: str) -> Purchase | None:
         """Return the picture of a scene that has these bytes."""

@@ -360,7 +360,7 @@ async def test_what_has_ended_a_batch_and_came_of_it_needs_no_network_any_more(
             before = await desk.begun("a", "b")
             ended = await desk.ended(before)
             results = await desk.batching.files.here(desk.folder(), ended, before.job)
-            assert results.are_whole
+            assert not results.problem
     async with at_desk(api, tmp_path) as desk:
         taken = await desk.taken_in(before)
 
@@ -385,7 +385,7 @@ async def test_a_batch_is_not_asked_for_with_a_key_at_a_place_that_is_not_its_pr
         assert isinstance(said, BeingMade)
         assert said.again_s is None
         assert "cannot be asked" in said.problem
-        assert not results.are_whole
+        assert results.problem
         assert results.again_s is None
         assert not results.is_over
 
