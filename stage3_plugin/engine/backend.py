@@ -20,7 +20,7 @@ from stage3_plugin.settings import Settings, who_makes
 
 if TYPE_CHECKING:  # the sending half, which a plan does not load
     from stage3_plugin.purchase.asking import RenewableKey
-    from stage3_plugin.purchase.batching import Batching
+    from stage3_plugin.purchase.conversation import Batching
     from stage3_plugin.purchase.free_checks import FreeChecks
     from stage3_plugin.purchase.maker import Attempt
     from stage3_plugin.purchase.recovery import ConversationFor

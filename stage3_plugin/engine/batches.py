@@ -39,8 +39,8 @@ from stage3_plugin.errors import StorageFailed
 from stage3_plugin.policy.batching import Filling, Load, why_too_large, with_room
 from stage3_plugin.policy.retry import Again, Decision, GiveUp, was_turned_away
 from stage3_plugin.purchase import messages
-from stage3_plugin.purchase.batching import Batching
 from stage3_plugin.purchase.checkout import Denied, NotNow
+from stage3_plugin.purchase.conversation import Batching
 from stage3_plugin.purchase.maker import Jobs, shielded
 from stage3_plugin.purchase.run_ledger import Line
 from stage3_plugin.runtime import trace

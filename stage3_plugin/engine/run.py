@@ -21,9 +21,8 @@ from stage3_plugin.domain.events import warn_of
 from stage3_plugin.domain.job import BeingMade
 from stage3_plugin.engine.batches import GatheredScenes
 from stage3_plugin.engine.dispatch import Dispatcher
-from stage3_plugin.engine.following import Following
+from stage3_plugin.engine.following import CANCELLED, Following
 from stage3_plugin.engine.pending import PendingScenes
-from stage3_plugin.engine.run_state import CANCELLED
 from stage3_plugin.engine.scene import SceneRunner
 from stage3_plugin.engine.scene_state import Due, Next, SceneState, Waiting
 from stage3_plugin.engine.showing.order import InOrder

@@ -61,7 +61,7 @@ from stage3_plugin.settings import Settings
 from stage3_plugin.storage.pictures import Pictures
 
 if TYPE_CHECKING:
-    from stage3_plugin.engine.run_state import Place
+    from stage3_plugin.engine.following import Place
     from stage3_plugin.purchase.conversation import Conversation
     from stage3_plugin.purchase.recovery import Recovery
     from stage3_plugin.purchase.run_ledger import RunLedger
@@ -405,7 +405,7 @@ class Stage:
         self, run_ledger: RunLedger, recovery: Recovery, asked: Asked, at_most: int
     ) -> list[Place]:
         """Return the routes as a run goes about them; none takes more at once than all together."""
-        from stage3_plugin.engine.run_state import Place, limiter_of
+        from stage3_plugin.engine.following import Place, limiter_of
         from stage3_plugin.purchase.checkout import Checkout
 
         first = self._route

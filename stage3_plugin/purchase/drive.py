@@ -10,7 +10,7 @@
     results with many lines ◀─────────────┘
 
 A plain request, a queue's job and a batch all go this way; what an answer means is said by the
-provider (``conversation``), or by its lane (``batching``). Everything after the answer begins with
+provider or by its lane (``conversation``). Everything after the answer begins with
 what lies on the disk, or with what the ledger has of the job, so a run that has just received an
 answer and one that finds it left behind do the same. A paid request is sent once, in ``buy``, and
 nowhere else; every other step costs nothing and may be done again.

@@ -30,7 +30,7 @@ from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.ledger.session import Session
 from stage3_plugin.policy.settlement import settlement_of
-from stage3_plugin.purchase.batching import Batching
+from stage3_plugin.purchase.conversation import Batching
 from stage3_plugin.purchase.endings import Endings, left_open
 from stage3_plugin.purchase.known import Known, Turns
 from stage3_plugin.purchase.result_files import Reading, ReadLine, Results

@@ -54,8 +54,7 @@ from stage3_plugin.ledger.session import Session
 from stage3_plugin.policy.polling import without_asking
 from stage3_plugin.policy.reuse import after_its_owner
 from stage3_plugin.policy.settlement import settlement_of
-from stage3_plugin.purchase.batching import Batching
-from stage3_plugin.purchase.conversation import Conversation
+from stage3_plugin.purchase.conversation import Batching, Conversation
 from stage3_plugin.purchase.drive import Drive, lost_job
 from stage3_plugin.purchase.endings import NOTHING_TO_SHOW, Endings, left_open
 from stage3_plugin.purchase.known import Known, Turns

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, TypeVar, cast
 
 import anyio.to_thread
@@ -23,7 +24,7 @@ from stage3_plugin.domain.picture import InlinePicture, RemotePicture
 from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.states import State
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
-from stage3_plugin.engine.run_state import RunState
+from stage3_plugin.engine.following import Following
 from stage3_plugin.errors import ProviderBroken
 from stage3_plugin.policy.settlement import settlement_of
 from stage3_plugin.providers.base import Looked, Polled
@@ -340,10 +341,10 @@ def test_no_money_is_held_by_what_is_no_estimate(estimate: Says) -> None:
     asked = guarded(Strange(estimate=estimate), "strange")
     with pytest.raises(ProviderBroken, match="estimate of the provider 'strange' r") as broken:
         asked.estimate(request())
-    state = RunState()
-    failure = state.stop_on(broken.value)
+    run = SimpleNamespace(broken=None, stop=lambda _: None)
+    failure = Following.stop_on(cast("Following", run), broken.value)
 
-    assert (failure.code, state.broken) == ("rejected", broken.value)
+    assert (failure.code, run.broken) == ("rejected", broken.value)
     assert failure.message.endswith("nothing was sent")
     assert broken.value.hint is not None
 

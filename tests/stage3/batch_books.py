@@ -31,8 +31,7 @@ from stage3_plugin.files.state_dir import StateDir
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.owners import Owners
 from stage3_plugin.ledger.session import Session
-from stage3_plugin.purchase.batching import Batching
-from stage3_plugin.purchase.conversation import Conversation
+from stage3_plugin.purchase.conversation import Batching, Conversation
 from stage3_plugin.purchase.recovery import Recovery
 from stage3_plugin.purchase.result_files import ReadLine, ResultFile, Results
 from stage3_plugin.purchase.run_ledger import RunLedger

@@ -27,10 +27,9 @@ from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import VerdictKind
 from stage3_plugin.policy.batching import Load
 from stage3_plugin.providers.registry import provider_at
-from stage3_plugin.purchase import batching
+from stage3_plugin.purchase import conversation
 from stage3_plugin.purchase.asking import Asking
-from stage3_plugin.purchase.batching import Batching, Written
-from stage3_plugin.purchase.conversation import Conversation
+from stage3_plugin.purchase.conversation import Batching, Conversation, Written
 from stage3_plugin.purchase.maker import Jobs
 from stage3_plugin.purchase.result_files import (
     MOST_ANEW,
@@ -235,9 +234,9 @@ async def at_desk(
         masked=masked or Masked([KEY]),
         now=now,
     )
-    conversation = Conversation(provider, asking, PictureHosts(base_url), model=endpoint.model)
-    assert conversation.batching is not None
-    yield Desk(api, conversation.batching, pictures, endpoint.model, now=now)
+    at = Conversation(provider, asking, PictureHosts(base_url), model=endpoint.model)
+    assert at.batching is not None
+    yield Desk(api, at.batching, pictures, endpoint.model, now=now)
 
 
 def shown(picture: bytes) -> Reference:
@@ -253,7 +252,7 @@ def shown(picture: bytes) -> Reference:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hand over again without a wait that counts."""
-    monkeypatch.setattr(batching, "_FIRST_WAIT_S", 0.001)
+    monkeypatch.setattr(conversation, "_FIRST_WAIT_S", 0.001)
 
 
 # Handing over ------------------------------------------------------------------------------------
