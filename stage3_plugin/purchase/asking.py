@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
@@ -58,6 +58,7 @@ KeyAnew: TypeAlias = Callable[[], SecretStr | None]
 """Returns the key of now, blocks, and has it masked before; ``None`` if there is none."""
 
 
+@dataclass(eq=False, repr=False)
 class RenewableKey:
     """The key of a route whose settings can be read anew.
 
@@ -71,21 +72,14 @@ class RenewableKey:
         number: Counts the keys that were in use; a request notes it as it leaves.
     """
 
-    def __init__(
-        self,
-        key: SecretStr,
-        *,
-        ask: KeyAnew,
-        use: Callable[[SecretStr], None],
-        blocking: RunBlocking,
-    ) -> None:
-        self._key = key
-        self._ask = ask
-        self._use = use
-        self._blocking = blocking
-        self._may_ask = True
-        self._turn = anyio.Lock()
-        self.number = 0
+    key: SecretStr
+    _: KW_ONLY
+    ask: KeyAnew
+    use: Callable[[SecretStr], None]
+    blocking: RunBlocking
+    number: int = 0
+    _may_ask: bool = True
+    _turn: anyio.Lock = field(default_factory=anyio.Lock)
 
     def note_bought(self) -> None:
         """Note that something was bought with it, or may have been: it is kept from then on."""
@@ -102,11 +96,11 @@ class RenewableKey:
             if not self._may_ask:
                 return False
             self._may_ask = False
-            key = await self._blocking(self._ask)
-            if key is None or key == self._key:
+            key = await self.blocking(self.ask)
+            if key is None or key == self.key:
                 return False
-            self._key = key
-            self._use(key)
+            self.key = key
+            self.use(key)
             self.number += 1
             return True
 

@@ -9,8 +9,7 @@ purchases in work: they may settle for less than they hold.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import datetime
 from typing import Final, TypeAlias
 
@@ -115,6 +114,7 @@ class _InWork:
     expects_to_find: bool = True
 
 
+@dataclass(eq=False, repr=False)
 class Checkout:
     """Holds and settles for one run, at one route.
 
@@ -129,46 +129,28 @@ class Checkout:
         recovery: Looks after what other runs have left.
     """
 
-    def __init__(
-        self,
-        run_ledger: RunLedger,
-        route: Route,
-        *,
-        keys_of: Callable[[PictureRequest], Keys],
-        story: Iterable[PictureRequest],
-        free_bytes: Callable[[], int],
-        free_files: Callable[[], int | None] = lambda: None,
-        answer_bytes: int,
-        recovery: Recovery,
-    ) -> None:
-        self.run_ledger = run_ledger
-        self._free_bytes = free_bytes
-        self._free_files = free_files
-        self._answer_bytes = answer_bytes
-        self.recovery = recovery
-        self.caretaker = run_ledger.caretaker
-        self._in_work = _InWork()
-        self._go_to(route, keys_of, story)
+    run_ledger: RunLedger
+    route: Route
+    _: KW_ONLY
+    keys_of: Callable[[PictureRequest], Keys]
+    story: Iterable[PictureRequest]
+    free_bytes: Callable[[], int]
+    free_files: Callable[[], int | None] = lambda: None
+    answer_bytes: int
+    recovery: Recovery
+    _in_work: _InWork = field(default_factory=_InWork)
 
-    def _go_to(
-        self,
-        route: Route,
-        keys_of: Callable[[PictureRequest], Keys],
-        story: Iterable[PictureRequest],
-    ) -> None:
+    def __post_init__(self) -> None:
         book = self.run_ledger
-        self.route = route
-        self.keys_of = keys_of
-        self.estimate = Pricing(route, book.reader, run=book).estimate
+        self.caretaker = book.caretaker
+        self.estimate = Pricing(self.route, book.reader, run=book).estimate
         self.elsewhere = Elsewhere(
-            book.reader, route, story, keys_of=keys_of, estimate=self.estimate
+            book.reader, self.route, self.story, keys_of=self.keys_of, estimate=self.estimate
         )
 
     def at(self, route: Route, keys_of: Callable[[PictureRequest], Keys]) -> Checkout:
         """Return the same for another route of the run."""
-        other = copy(self)
-        other._go_to(route, keys_of, ())  # noqa: SLF001 - of its own class
-        return other
+        return replace(self, route=route, keys_of=keys_of, story=())
 
     async def claim(self, request: PictureRequest, part: Part | None = None) -> Held | NotNow:
         """Find a scene's picture, or hold the money for its request.
@@ -317,7 +299,7 @@ class Checkout:
     async def _why(self, line: Line, in_the_way: InTheWay | None) -> Line | NotNow:
         """Return what keeps a line from being held, as looking at it would say."""
         if in_the_way is None:
-            full = messages.no_room(self._answer_bytes, lacks_files=self._lacks_files())
+            full = messages.no_room(self.answer_bytes, lacks_files=self._lacks_files())
             return Denied(failure=full, stops=True)
         if isinstance(in_the_way, OverCap):
             return Denied(failure=self.failure_of(in_the_way), stops=True, over=in_the_way)
@@ -369,12 +351,12 @@ class Checkout:
         return Denied(failure=messages.unpriced(request))
 
     def _has_room(self) -> bool:
-        needed = (self._in_work.in_hand + 1) * self._answer_bytes + RESERVE_BYTES
-        return self._free_bytes() >= needed and not self._lacks_files()
+        needed = (self._in_work.in_hand + 1) * self.answer_bytes + RESERVE_BYTES
+        return self.free_bytes() >= needed and not self._lacks_files()
 
     def _lacks_files(self) -> bool:
         """Return whether the disk lacks room for the files of one more answer, not for bytes."""
-        free = self._free_files()
+        free = self.free_files()
         return (
             free is not None and free < (self._in_work.in_hand + 1) * ANSWER_FILES + RESERVE_FILES
         )

@@ -102,6 +102,7 @@ class Ended:
     says: Last
 
 
+@dataclass(eq=False, repr=False)
 class Drive(ABC):
     """Drives what is bought at the provider of one endpoint, in one of its lanes.
 
@@ -113,20 +114,14 @@ class Drive(ABC):
         flat_usd: The settings' price per picture.
     """
 
-    def __init__(
-        self,
-        words: Provider | BatchLane,
-        provider: Provider,
-        asking: Asking,
-        ingest: Ingest,
-        flat_usd: Decimal | None,
-    ) -> None:
-        self.provider = provider
-        self.asking = asking
-        self.ingest = ingest
-        self.flat_usd = flat_usd
-        self._words = words
-        self._pictures = asking.pictures
+    words: Provider | BatchLane
+    provider: Provider
+    asking: Asking
+    ingest: Ingest
+    flat_usd: Decimal | None
+
+    def __post_init__(self) -> None:
+        self._pictures = self.asking.pictures
 
     # What is said by the provider, or by its lane ------------------------------------------------
 
@@ -417,7 +412,7 @@ class Drive(ABC):
         Raises:
             StorageFailed: The disk did not take an answer.
         """
-        return await sought(self._words, self.asking, self._folder(name), lost)
+        return await sought(self.words, self.asking, self._folder(name), lost)
 
     def _folder(self, name: str) -> Path:
         return self._pictures.spool.folder_of(name)

@@ -269,6 +269,7 @@ def _not_whole(exchange: Exchange, status: int | None) -> Results:
     )
 
 
+@dataclass(eq=False, repr=False)
 class Reading:
     """One walk through the result files of a batch, with flat memory: one line for each key.
 
@@ -284,18 +285,17 @@ class Reading:
             whole, or where the interrupt has cut it short: the files stay, for a later run.
     """
 
-    def __init__(
-        self, lane: BatchLane, asking: Asking, folder: Path, ended: BatchEnded, results: Results
-    ) -> None:
-        self.passed = 0
-        self.lacking: AttemptResult | None = None
-        self._lane = lane
-        self._asking = asking
-        self._blocking = asking.pictures.blocking
-        self._folder = folder
-        self._into = folder / f"lines-{secrets.token_hex(8)}"
-        self._ended = ended
-        self._results = results
+    lane: BatchLane
+    asking: Asking
+    folder: Path
+    ended: BatchEnded
+    results: Results
+    passed: int = 0
+    lacking: AttemptResult | None = None
+
+    def __post_init__(self) -> None:
+        self._blocking = self.asking.pictures.blocking
+        self._into = self.folder / f"lines-{secrets.token_hex(8)}"
         self._later: dict[str, ReadLine] = {}
         self._weights: dict[str, int] = {}
         self._ran: set[int] = set()
@@ -307,10 +307,10 @@ class Reading:
         Raises:
             StorageFailed: The disk did not take a line, or did not give one.
         """
-        ended, results, how, passed = self._ended, self._results, list[_How](), 0
-        make = self._asking.pictures.spool.state_dir.make
+        ended, results, how, passed = self.ended, self.results, list[_How](), 0
+        make = self.asking.pictures.spool.state_dir.make
         try:
-            await self._blocking(partial(make, self._into, below=self._folder))
+            await self._blocking(partial(make, self._into, below=self.folder))
             for file in results.files:
                 good, odd = self._good, self._odd
                 with await self._blocking(partial(self._opened, file)) as opened:
@@ -340,9 +340,9 @@ class Reading:
             file.path,
             is_whole=file.is_whole,
             into=self._into,
-            most_bytes=self._asking.most_bytes,
-            masked=self._asking.masked,
-            token=self._folder.name,
+            most_bytes=self.asking.most_bytes,
+            masked=self.asking.masked,
+            token=self.folder.name,
         )
 
     async def _read_to_its_end(self, file: ResultFile, good: int, odd: int) -> _How:
@@ -362,25 +362,25 @@ class Reading:
 
     async def _standing(self, how: Sequence[_How]) -> _Standing:
         """Return what the files say that were read; those with too little in them come again."""
-        standing = _standing(self._ended, how, ran=len(self._ran), odd=self._odd)
-        if standing != "lacking" or self._results.is_over:
+        standing = _standing(self.ended, how, ran=len(self._ran), odd=self._odd)
+        if standing != "lacking" or self.results.is_over:
             return standing
-        files = [file.path for file in self._results.files]
-        asked = await self._blocking(partial(batch_files.ask_anew, self._folder, files))
+        files = [file.path for file in self.results.files]
+        asked = await self._blocking(partial(batch_files.ask_anew, self.folder, files))
         return "in doubt" if asked > MOST_ANEW else standing
 
     async def _weighed(self, line: SpooledLine) -> ReadLine | None:
         """Return a line that has a picture; one that has none waits, and a lighter one goes."""
         said: LineSaid | Unclear | None = None
         if not line.problem:
-            said = await self._asking.understood(line.folder, self._lane.said)
+            said = await self.asking.understood(line.folder, self.lane.said)
         if not isinstance(said, LineSaid) or said.key is None:
             self._odd += 1
             await self._remove(line.folder)
             return None
         self._good += 1
         key, weight = said.key, _weight(said)
-        number = line_of(self._folder.name, key)
+        number = line_of(self.folder.name, key)
         if number is not None and not said.never_ran:
             self._ran.add(number)
         if weight <= self._weights.get(key, -1):
