@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.money import Estimate
 from stage3_plugin.domain.profile import Profile
-from stage3_plugin.domain.request import Expression, Wish
+from stage3_plugin.domain.request import Expression, PictureRequest, Wish
 from stage3_plugin.domain.route import Route
 from stage3_plugin.settings import Settings, who_makes
 
@@ -121,5 +121,8 @@ def route_of(settings: Settings, profile: Profile | None, *, is_here: bool = Fal
         max_pixels=settings.max_pixels,
         profile=profile,
     )
-    free = Estimate(low_microusd=0, high_microusd=0)
-    return replace(found, list_price=lambda _: free) if is_here else found
+    return replace(found, list_price=_free) if is_here else found
+
+
+def _free(_request: PictureRequest) -> Estimate:
+    return Estimate(low_microusd=0, high_microusd=0)

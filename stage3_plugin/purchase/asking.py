@@ -42,6 +42,7 @@ from stage3_plugin.transport.job_hosts import JobHosts
 
 if TYPE_CHECKING:
     from stage3_plugin.transport.client import Client  # imports httpx, which drawing needs not
+    from stage3_plugin.transport.exchange import Exchange
 
 _JUDGES = 2
 """Answers judged at once. It is work for the interpreter, of which there is one: each further one
@@ -109,25 +110,14 @@ class NotAsked(Exception):
     """No whole answer came.
 
     Attributes:
-        problem: Why, in words.
+        exchange: What came of it.
         is_for_good: It would be so the next time, too, such as an address that must not be asked.
-        stops_run: It would be so for everybody, such as a certificate that is not trusted.
-        interrupted: It was cut short by us.
     """
 
-    def __init__(
-        self,
-        problem: str,
-        *,
-        is_for_good: bool,
-        stops_run: bool = False,
-        interrupted: bool = False,
-    ) -> None:
-        self.problem = problem
-        self.is_for_good = is_for_good
-        self.stops_run = stops_run
-        self.interrupted = interrupted
-        super().__init__(f"it could not be asked for: {problem}")
+    def __init__(self, exchange: Exchange) -> None:
+        self.exchange = exchange
+        self.is_for_good = exchange.permanent and not exchange.sent
+        super().__init__(f"it could not be asked for: {exchange.problem}")
 
     @property
     def said(self) -> Unsaid:
@@ -203,12 +193,7 @@ class Asking:
             if exchange.storage is not None:
                 raise exchange.storage
             if not exchange.complete:
-                raise NotAsked(
-                    exchange.problem,
-                    is_for_good=exchange.permanent and not exchange.sent,
-                    stops_run=exchange.stops_run,
-                    interrupted=exchange.interrupted,
-                )
+                raise NotAsked(exchange)
             yield answer
         finally:
             with anyio.CancelScope(shield=True):

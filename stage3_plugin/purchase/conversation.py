@@ -438,14 +438,15 @@ def _wait_s(said: AttemptResult, tried: int) -> float | None:
     return wait_s if wait_s <= _LONGEST_WAIT_S else None
 
 
-def _not_handed_over(problem: NotAsked) -> AttemptResult:
+def _not_handed_over(unasked: NotAsked) -> AttemptResult:
+    exchange = unasked.exchange
     verdict = Verdict(
         kind=VerdictKind.NOT_SENT,
-        message=f"a file could not be handed over: {problem.problem}; nothing was bought",
-        should_retry=False if problem.is_for_good else None,
-        stops_run=problem.stops_run,
+        message=f"a file could not be handed over: {exchange.problem}; nothing was bought",
+        should_retry=False if unasked.is_for_good else None,
+        stops_run=exchange.stops_run,
     )
-    return AttemptResult(verdict=verdict, cost=FREE, interrupted=problem.interrupted)
+    return AttemptResult(verdict=verdict, cost=FREE, interrupted=exchange.interrupted)
 
 
 def _decoded(sent: SentPicture) -> Iterator[bytes]:

@@ -71,6 +71,7 @@ async def shielded(work: Callable[[], Awaitable[Result]]) -> Result:
     raise AssertionError("a shield without a deadline swallows nothing")
 
 
+@dataclass(frozen=True, slots=True)
 class LocalMaker:
     """Has pictures made by a renderer that costs nothing.
 
@@ -80,19 +81,16 @@ class LocalMaker:
         is_exact: A picture of another size than was asked for is none.
     """
 
-    def __init__(
-        self, renderer: LocalRenderer, pictures: Pictures, *, is_exact: bool = False
-    ) -> None:
-        self._renderer = renderer
-        self._pictures = pictures
-        self._is_exact = is_exact
+    renderer: LocalRenderer
+    pictures: Pictures
+    is_exact: bool = False
 
     async def attempt(
         self, attempt_id: str, request: PictureRequest, _jobs: object = None, /
     ) -> AttemptResult:
         """Render one picture; it may be cut short."""
         try:
-            folder = self._pictures.new_folder(attempt_id)
+            folder = self.pictures.new_folder(attempt_id)
             return await self._render(request, folder / "part-0")
         except (RenderFailed, PictureRefused, StorageFailed) as failure:
             # A dead worker, say; pictures stay as bad.
@@ -109,20 +107,20 @@ class LocalMaker:
     async def _render(self, request: PictureRequest, path: Path) -> AttemptResult:
         began_at = anyio.current_time()
         with anyio.CancelScope() as scope, interrupt.current().calling(scope.cancel):
-            await _rendered(self._renderer, request, path)
+            await _rendered(self.renderer, request, path)
         took_s = anyio.current_time() - began_at
         if scope.cancelled_caught:
             verdict = Verdict(kind=VerdictKind.NOT_SENT, message="interrupted")
             return AttemptResult(verdict=verdict, cost=FREE, interrupted=True)
-        size_px = (request.width_px, request.height_px) if self._is_exact else None
-        picture = await shielded(partial(self._pictures.save_drawn, path, size_px=size_px))
+        size_px = (request.width_px, request.height_px) if self.is_exact else None
+        picture = await shielded(partial(self.pictures.save_drawn, path, size_px=size_px))
         if picture is None:
             raise _undrawn(request, "its renderer ended without a picture")
         return AttemptResult(
             verdict=Verdict(kind=VerdictKind.PICTURES),
             cost=FREE,
             picture=picture,
-            dropped=self._renderer.unmet(request),
+            dropped=self.renderer.unmet(request),
             took_s=took_s,
         )
 

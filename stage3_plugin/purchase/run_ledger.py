@@ -32,7 +32,7 @@ from stage3_plugin.purchase import messages
 from stage3_plugin.purchase.takes import LiveTake, Part, live_takes, needed, standing
 
 WITHDRAWING_S = 5.0
-"""For so long a run that ends waits for a ledger that took a hold and did not say so."""
+"""For so long a run that ends begins anew to ask a ledger that took a hold and did not say so."""
 _ASKED_AGAIN_S = 0.5
 
 
@@ -324,8 +324,10 @@ class RunLedger:
     async def withdraw(self) -> None:
         """Give back what may be held and was never sent, once the ledger answers again.
 
-        To be called by the run itself when it sends nothing more. What is left then is seen by the
-        next run of this home in the list of what was sent.
+        To be called by the run itself when it sends nothing more. It begins to ask for some
+        seconds (:data:`WITHDRAWING_S`); a commit that is on its way is waited for to its end, and
+        for as long as a ledger on a server waits for that. What is left then is seen by the next
+        run of this home in the list of what was sent.
         """
         with anyio.move_on_after(WITHDRAWING_S, shield=True):
             while self._in_doubt:
