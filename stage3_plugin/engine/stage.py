@@ -275,9 +275,8 @@ class Stage:
         from stage3_plugin.engine.waiting import Waiting
 
         await self._need_preconditions()
-        with self.accounts.look() as ledger:
-            if ledger is None:  # nothing was ever bought, and none is begun
-                return Waited(jobs=(), waited_s=0.0)
+        if not self.accounts.place.exists():  # nothing was ever bought, and none is begun
+            return Waited(jobs=(), waited_s=0.0)
         async with AsyncExitStack() as stack:
             session, recovery = await self._without_a_run(stack)
             stack.callback(recovery.halt)

@@ -120,6 +120,7 @@ _MORE_COMES = frozenset({"lacking", "not here"})
 """Then a line without a picture is not believed yet: another one of its key may have it."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class ResultFiles:
     """The result files of batches at one provider.
 
@@ -128,10 +129,8 @@ class ResultFiles:
         asking: Asks for files.
     """
 
-    def __init__(self, lane: BatchLane, asking: Asking) -> None:
-        self._lane = lane
-        self._asking = asking
-        self._pictures = asking.pictures
+    lane: BatchLane
+    asking: Asking
 
     async def are_here(self, folder: Path, ended: BatchEnded) -> bool:
         """Return whether all files of a batch are here whole.
@@ -140,7 +139,7 @@ class ResultFiles:
             StorageFailed: The disk does not say.
         """
         wholes = [batch_files.whole_of(folder, url) for url in ended.files]
-        return await self._pictures.blocking(lambda: all(map(batch_files.is_there, wholes)))
+        return await self.asking.pictures.blocking(lambda: all(map(batch_files.is_there, wholes)))
 
     async def here(
         self, folder: Path, ended: BatchEnded, job: Job, *, lines: int | None = None
@@ -153,7 +152,7 @@ class ResultFiles:
         """
         files: list[ResultFile] = []
         worst = Results()
-        most_bytes = None if lines is None else self._asking.most_bytes * (2 * lines + _MORE_LINES)
+        most_bytes = None if lines is None else self.asking.most_bytes * (2 * lines + _MORE_LINES)
         for url in ended.files:
             came = await self._came(folder, url, most_bytes)
             files += came.files
@@ -166,7 +165,7 @@ class ResultFiles:
         """Return whether the time is over for which the provider has promised to have the files."""
         if job.expires_at is None or worst.interrupted or worst.storage is not None:
             return False
-        left_s = (job.expires_at - self._asking.now()).total_seconds()
+        left_s = (job.expires_at - self.asking.now()).total_seconds()
         is_unaskable = worst.problem and worst.again_s is None
         return left_s <= (-UNHEARD_S if is_unaskable else 0.0)
 
@@ -174,31 +173,31 @@ class ResultFiles:
         """Have one file come, unless it is here; once more where another key can be had."""
         whole = batch_files.whole_of(folder, url)
         try:
-            if await self._pictures.blocking(partial(batch_files.is_there, whole)):
+            if await self.asking.pictures.blocking(partial(batch_files.is_there, whole)):
                 return Results(files=(ResultFile(path=whole, is_whole=True),))
             download = partial(self._downloaded, url, whole, most_bytes)
-            return await self._asking.by_key(download, lambda came: came.is_of_the_key)
+            return await self.asking.by_key(download, lambda came: came.is_of_the_key)
         except StorageFailed as failure:
             return Results(problem=str(failure), storage=failure)
 
     async def _downloaded(self, url: str, whole: Path, most_bytes: int | None) -> Results:
         """Get a file once, into one of its own; what is worth nothing is removed."""
-        part = await self._pictures.blocking(partial(batch_files.new_part, whole))
+        part = await self.asking.pictures.blocking(partial(batch_files.new_part, whole))
         came = Results()
         try:
             with _Arriving(part, most_bytes) as arriving:
-                exchange = await self._asking.client.download(
-                    self._asking.masked.restored(url), arriving.opened, hosts=self._asking.hosts
+                exchange = await self.asking.client.download(
+                    self.asking.masked.restored(url), arriving.opened, hosts=self.asking.hosts
                 )
             if exchange.storage is not None:
                 raise exchange.storage
             is_whole = False
             if arriving.status == _OK:
                 inflate = partial(inflate_file, part, arriving.codings, most_bytes=most_bytes)
-                is_whole = await self._pictures.blocking(inflate) and exchange.complete
-                await self._pictures.blocking(partial(cover, part, self._asking.masked))
+                is_whole = await self.asking.pictures.blocking(inflate) and exchange.complete
+                await self.asking.pictures.blocking(partial(cover, part, self.asking.masked))
             if is_whole:
-                await self._pictures.blocking(partial(batch_files.keep, part, whole))
+                await self.asking.pictures.blocking(partial(batch_files.keep, part, whole))
                 came = Results(files=(ResultFile(path=whole, is_whole=True),))
             else:
                 came = _not_whole(exchange, arriving.status)
@@ -208,7 +207,7 @@ class ResultFiles:
         finally:
             if not came.files:
                 with anyio.CancelScope(shield=True):
-                    await self._pictures.blocking(partial(remove, part))
+                    await self.asking.pictures.blocking(partial(remove, part))
         return came
 
     # Line by line --------------------------------------------------------------------------------
@@ -221,7 +220,7 @@ class ResultFiles:
             ended: What has ended it.
             results: Its files.
         """
-        return Reading(self._lane, self._asking, folder, ended, results)
+        return Reading(self, folder, ended, results)
 
     async def claim(self, line: ReadLine, to: Path) -> None:
         """Make a line the answer of its purchase: from now on it lies in that one's folder.
@@ -231,7 +230,7 @@ class ResultFiles:
         Raises:
             StorageFailed: The disk did not let us.
         """
-        blocking = self._pictures.blocking
+        blocking = self.asking.pictures.blocking
         if await blocking(partial(batch_files.move_line, line.folder, to)):
             return
         is_there = await blocking(partial(is_complete, to))
@@ -246,7 +245,7 @@ class ResultFiles:
 
     async def _lacks_picture(self, folder: Path) -> bool:
         """Return whether the line that lies in a folder has no picture."""
-        said = await self._asking.understood(folder, self._lane.said)
+        said = await self.asking.understood(folder, self.lane.said)
         return isinstance(said, Unclear) or not _has_picture(said)
 
 
@@ -285,8 +284,7 @@ class Reading:
             whole, or where the interrupt has cut it short: the files stay, for a later run.
     """
 
-    lane: BatchLane
-    asking: Asking
+    of: ResultFiles
     folder: Path
     ended: BatchEnded
     results: Results
@@ -294,7 +292,7 @@ class Reading:
     lacking: AttemptResult | None = None
 
     def __post_init__(self) -> None:
-        self._blocking = self.asking.pictures.blocking
+        self._blocking = self.of.asking.pictures.blocking
         self._into = self.folder / f"lines-{secrets.token_hex(8)}"
         self._later: dict[str, ReadLine] = {}
         self._weights: dict[str, int] = {}
@@ -308,7 +306,7 @@ class Reading:
             StorageFailed: The disk did not take a line, or did not give one.
         """
         ended, results, how, passed = self.ended, self.results, list[_How](), 0
-        make = self.asking.pictures.spool.state_dir.make
+        make = self.of.asking.pictures.spool.state_dir.make
         try:
             await self._blocking(partial(make, self._into, below=self.folder))
             for file in results.files:
@@ -340,8 +338,8 @@ class Reading:
             file.path,
             is_whole=file.is_whole,
             into=self._into,
-            most_bytes=self.asking.most_bytes,
-            masked=self.asking.masked,
+            most_bytes=self.of.asking.most_bytes,
+            masked=self.of.asking.masked,
             token=self.folder.name,
         )
 
@@ -373,7 +371,7 @@ class Reading:
         """Return a line that has a picture; one that has none waits, and a lighter one goes."""
         said: LineSaid | Unclear | None = None
         if not line.problem:
-            said = await self.asking.understood(line.folder, self.lane.said)
+            said = await self.of.asking.understood(line.folder, self.of.lane.said)
         if not isinstance(said, LineSaid) or said.key is None:
             self._odd += 1
             await self._remove(line.folder)
