@@ -73,6 +73,7 @@ _OF_NEW: Final = (
     "attempt_id", "scene_key", "scene_id", "run_id", "size", "quality", "hold_microusd",
     "content_key", "base_key", "subject_key", "line",
 )  # fmt: skip
+_OF_A_JOB: Final = ("token", "account", "endpoint", "input_file")
 _OF_ENDED: Final = ("cost_microusd", "why", "took_s", "request_id")
 _OF_A_SETTLEMENT: Final = (
     "state", "picture", "image_url", "details", "dropped", "took_s", "decided_by",
@@ -182,19 +183,6 @@ def begun(new: NewPurchase, *, day: str, at: str, job: int | None = None) -> Pur
     )
 
 
-def opened(new: NewPurchase, job: NewJob, *, at: str) -> tuple[str | None, ...]:
-    """Return what is written of a job before its request leaves, in the order of the columns."""
-    return (
-        job.token,
-        new.endpoint.provider,
-        job.account,
-        job.endpoint,
-        job.lane,
-        job.input_file,
-        at,
-    )
-
-
 def settled(before: Purchase, settlement: Settlement, now: datetime) -> Purchase:
     """Return what becomes of a purchase.
 
@@ -257,13 +245,7 @@ def read_job(row: Row) -> Job:
     """
     columns = JobRow._make(row)
     try:
-        new = NewJob(
-            token=columns.token,
-            account=columns.account,
-            endpoint=columns.endpoint,
-            lane=_LANES[columns.lane],
-            input_file=columns.input_file,
-        )
+        new = NewJob(**_shared(columns, _OF_A_JOB), lane=_LANES[columns.lane])
         opened_at = datetime.fromisoformat(columns.opened_at)
         job = Job(new=new, provider=columns.provider, opened_at=opened_at)
         if columns.job_id is None:
@@ -271,10 +253,8 @@ def read_job(row: Row) -> Job:
         accepted_at = datetime.fromisoformat(_text(columns.accepted_at))
         expires_at = datetime.fromisoformat(_text(columns.expires_at))
         accepted = Accepted(
-            job_id=columns.job_id,
+            **_shared(columns, ("job_id", "result_url", "cancel_url")),
             poll_url=_text(columns.poll_url),
-            result_url=columns.result_url,
-            cancel_url=columns.cancel_url,
             keeps_s=(expires_at - accepted_at).total_seconds(),
             cost_usd=None if columns.cost_microusd is None else to_usd(columns.cost_microusd),
         )
