@@ -24,7 +24,7 @@ WAITS: Mapping[str, tuple[str, ...]] = {
     "engine.run": ("RECOVERY_LINGERS_S",),
     "engine.pending": ("PATIENCE_S", "BUSY_WAIT_S", "BATCH_LOOKS_S"),
     "engine.reporter": ("OFTEN_S",),
-    "purchase.batching": ("_FIRST_WAIT_S", "_LONGEST_WAIT_S"),
+    "purchase.conversation": ("_FIRST_WAIT_S", "_LONGEST_WAIT_S"),
     "purchase.known": ("AGAIN_S",),
     "purchase.lost": ("APART_S", "AGAIN_S", "PATIENCE_S"),
     "purchase.recovery": ("MARGIN_S", "CONNECTED_S", "SOON_S"),

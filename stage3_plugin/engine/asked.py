@@ -10,7 +10,7 @@ later.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Final
@@ -193,6 +193,7 @@ class Requests:
             self._held = made
 
 
+@dataclass(eq=False, repr=False)
 class Asked:
     """What is asked for; iterated, it yields what is known of each before any is made.
 
@@ -216,20 +217,15 @@ class Asked:
         told_beside_scenes: Of this, what a plan does not say of each scene.
     """
 
-    def __init__(
-        self,
-        request: ImageRequest,
-        settings: Settings,
-        steps: Steps,
-        *,
-        buys: bool,
-    ) -> None:
-        casting = Casting(settings.cast)
-        self._request = request
-        self._settings = settings
-        self.steps = steps
-        self.casting = casting
-        self.lanes = Lanes(settings, steps.routes[0], request.lane, buys=buys)
+    request: ImageRequest
+    settings: Settings
+    steps: Steps
+    buys: bool
+
+    def __post_init__(self) -> None:
+        request, steps = self.request, self.steps
+        self.casting = Casting(self.settings.cast)
+        self.lanes = Lanes(self.settings, steps.routes[0], request.lane, buys=self.buys)
         self.scenes = self.whole_story = Requests(request.scenes, self._request_of)
         if request.story is not None:
             self.whole_story = Requests(request.story, self._request_of)
@@ -241,13 +237,13 @@ class Asked:
         self.told_beside_scenes: tuple[str, ...] = ()
 
     def _request_of(self, scene: Scene) -> PictureRequest:
-        if self._request.draft:
-            return draft_for(scene, self._settings)
+        if self.request.draft:
+            return draft_for(scene, self.settings)
         return self._in_its_lane(scene, self.casting)
 
     def _in_its_lane(self, scene: Scene, casting: Casting | None) -> PictureRequest:
         lanes = self.lanes
-        return lanes.of(request_for(scene, self._settings, casting, lane=lanes.lane))
+        return lanes.of(request_for(scene, self.settings, casting, lane=lanes.lane))
 
     @property
     def all_sheets(self) -> dict[str, PictureRequest]:
@@ -278,6 +274,6 @@ class Asked:
 
     def wanted_of(self, request: PictureRequest, basis: str) -> int:
         """Return how many pictures are wanted of what a request is made from; 0 if nobody said."""
-        wanted = self._request.wanted
+        wanted = self.request.wanted
         said = () if wanted is None or request.is_draft else wanted(request.scene_id)
         return max((one.takes for one in said if one.basis == basis), default=0)

@@ -20,9 +20,9 @@ from stage3_plugin.settings import Settings, who_makes
 
 if TYPE_CHECKING:  # the sending half, which a plan does not load
     from stage3_plugin.purchase.asking import RenewableKey
-    from stage3_plugin.purchase.batching import Batching
+    from stage3_plugin.purchase.conversation import Batching
     from stage3_plugin.purchase.free_checks import FreeChecks
-    from stage3_plugin.purchase.maker import Maker
+    from stage3_plugin.purchase.maker import Attempt
     from stage3_plugin.purchase.recovery import ConversationFor
     from stage3_plugin.renderers.base import LocalRenderer
 
@@ -32,14 +32,14 @@ class Sender:
     """What sends, or draws.
 
     Attributes:
-        maker: Makes attempts.
+        attempt: Makes one attempt at a picture.
         conversation_for: Goes on from answers that a run before left behind; where pictures are
             drawn, these are left to a run that has a provider.
         free_checks: Asks the paid provider what costs nothing.
         key: The key, where another one can be had.
     """
 
-    maker: Maker
+    attempt: Attempt
     conversation_for: ConversationFor = lambda _endpoint: None
     free_checks: FreeChecks | None = None
     key: RenewableKey | None = None

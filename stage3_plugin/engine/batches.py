@@ -39,8 +39,8 @@ from stage3_plugin.errors import StorageFailed
 from stage3_plugin.policy.batching import Filling, Load, why_too_large, with_room
 from stage3_plugin.policy.retry import Again, Decision, GiveUp, was_turned_away
 from stage3_plugin.purchase import messages
-from stage3_plugin.purchase.batching import Batching
 from stage3_plugin.purchase.checkout import Denied, NotNow
+from stage3_plugin.purchase.conversation import Batching
 from stage3_plugin.purchase.maker import Jobs, shielded
 from stage3_plugin.purchase.run_ledger import Line
 from stage3_plugin.runtime import trace
@@ -233,7 +233,9 @@ class GatheredScenes:
             if isinstance(came, Uploaded):
                 is_kept = True  # as long as it is not known that nothing can come of it
                 came = await shielded(partial(self._create, token, batch, came))
-                is_kept = isinstance(came, AttemptResult) and _is_evidence(came)
+                is_kept = isinstance(came, AttemptResult) and (
+                    came.leaves_evidence or came.stays_open or came.storage is not None
+                )
         finally:
             if not is_kept:
                 await self._remove(token)
@@ -333,7 +335,7 @@ class GatheredScenes:
                 self._hand_on(line, self._run.deny(line.scene, looked))
             else:  # it is looked at anew, and then goes on by what stands for it
                 self._hand_on(line, Due(self._run.now()))
-        return _not_over(lines)
+        return [line for line in lines if not line.is_over]
 
     def _tell_created(
         self, token: str, lines: Sequence[_Line], held: Sequence[Held], making: BeingMade
@@ -379,12 +381,3 @@ class GatheredScenes:
             with anyio.CancelScope() as pause, self._uploads.calling(pause.cancel):
                 await anyio.sleep(decision.wait_s)
         return left
-
-
-def _is_evidence(came: AttemptResult) -> bool:
-    """Return whether what was received of a batch is to be kept."""
-    return came.leaves_evidence or came.stays_open or came.storage is not None
-
-
-def _not_over(lines: Sequence[_Line]) -> list[_Line]:
-    return [line for line in lines if not line.is_over]

@@ -30,6 +30,7 @@ from pydantic import BaseModel, JsonValue, SecretStr
 
 from host_stub.contract import Scene
 from stage3_plugin.domain.addressing import canonical_address
+from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.job import NewJob, new_token
 from stage3_plugin.domain.money import Estimate, Prices
@@ -81,6 +82,7 @@ from stage3_plugin.transport.trust import named_trust
 if TYPE_CHECKING:
     from stage3_plugin.purchase.asking import KeyAnew, RenewableKey
     from stage3_plugin.purchase.conversation import Conversation
+    from stage3_plugin.purchase.maker import Jobs
     from stage3_plugin.storage.references import References
     from stage3_plugin.transport.client import Client
 
@@ -229,7 +231,7 @@ def _made_here(
     if runs_model_class(settings):
         from stage3_plugin.engine.model_route import open_model  # noqa: PLC0415 - only when it is used
 
-        return open_model(settings, project_dir, pictures, secret_texts)
+        return open_model(settings, project_dir.absolute(), pictures, secret_texts)
     made_by = maker_named(settings.provider)
     if issubclass(made_by, Hosted):
         return None
@@ -256,7 +258,7 @@ async def _open_local(
             slots=executor.slots,
             dropped=renderer.unmet,
         )
-        sender = Sender(maker=LocalMaker(renderer, pictures))
+        sender = Sender(attempt=LocalMaker(renderer, pictures).attempt)
         yield Backend(route=route, sender=lambda: sender, renderer=renderer)
 
 
@@ -323,7 +325,6 @@ class _PaidRoute:
     def _sending(self) -> Sender:
         """Load and make what sends."""
         from stage3_plugin.purchase.asking import RenewableKey  # noqa: PLC0415 - likewise
-        from stage3_plugin.purchase.conversation import PaidMaker  # noqa: PLC0415 - likewise
         from stage3_plugin.purchase.free_checks import FreeChecks  # noqa: PLC0415 - a plan sends nothing
 
         settings, client = self.settings, self._client
@@ -334,13 +335,16 @@ class _PaidRoute:
             )
         at = cache(partial(self._conversation, key))
 
+        async def attempt(attempt_id: str, request: PictureRequest, jobs: Jobs) -> AttemptResult:
+            return await at(self._route.endpoint_of(request.model)).begin(attempt_id, request, jobs)
+
         def conversation_for(endpoint: Endpoint) -> Conversation | None:
             with suppress(SettingsRefused):  # its provider is not installed any more
                 return at(endpoint)
             return None
 
         return Sender(
-            maker=PaidMaker(lambda request: at(self._route.endpoint_of(request.model))),
+            attempt=attempt,
             conversation_for=conversation_for,
             free_checks=FreeChecks(
                 provider=self._provider,
@@ -379,7 +383,8 @@ class _PaidRoute:
 
     def _conversation(self, key: RenewableKey | None, endpoint: Endpoint) -> Conversation:
         """Return one with an endpoint of the settings, or with one that they named before."""
-        from stage3_plugin.purchase.conversation import Conversation  # noqa: PLC0415 - a plan sends nothing
+        from stage3_plugin.purchase.asking import Asking  # noqa: PLC0415 - a plan sends nothing
+        from stage3_plugin.purchase.conversation import Conversation  # noqa: PLC0415 - likewise
         from stage3_plugin.transport.job_hosts import JobHosts  # noqa: PLC0415 - likewise
         from stage3_plugin.transport.picture_hosts import PictureHosts  # noqa: PLC0415 - likewise
 
@@ -390,25 +395,24 @@ class _PaidRoute:
         # The key is for the settings' own endpoint, whatever its model.
         is_same_provider = endpoint.provider == self._endpoint.provider
         is_ours = is_same_provider and canonical_address(address) in self._route.addresses
-        return Conversation(
-            provider,
-            self._client,
-            self.pictures,
-            hosts=PictureHosts(address, others),
-            job_hosts=JobHosts(
+        asking = Asking(
+            client=self._client,
+            pictures=self.pictures,
+            hosts=JobHosts(
                 address,
                 profile.base_url,
                 profile.job_hosts,
                 is_ours=is_ours,
                 list_all=settings.listing_is_whole,
             ),
-            flat_usd=_prices_for(settings, endpoint)[1],
             most_bytes=settings.max_reply_bytes,
             masked=self.masked,
             now=self.now,
             key=key,
-            model=endpoint.model,
         )
+        flat_usd = _prices_for(settings, endpoint)[1]
+        hosts = PictureHosts(address, others)
+        return Conversation(provider, asking, hosts, flat_usd=flat_usd, model=endpoint.model)
 
     # What pictures cost --------------------------------------------------------------------------
 

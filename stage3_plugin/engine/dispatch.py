@@ -20,6 +20,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from dataclasses import KW_ONLY, dataclass
 from itertools import chain, islice
 from typing import Generic, TypeVar
 
@@ -82,6 +83,7 @@ class _Lane(Generic[Item]):
         return self.waiting[0][0] if self.waiting else math.inf
 
 
+@dataclass(eq=False, repr=False)
 class Dispatcher(Generic[Item]):
     """Runs every item through ``perform`` under a limiter.
 
@@ -96,22 +98,19 @@ class Dispatcher(Generic[Item]):
         lane_of: Returns which lane an item goes by now; new ones go by the first.
     """
 
-    def __init__(
-        self,
-        items: Iterable[Item],
-        perform: Callable[[Item], Awaitable[float | None]],
-        limiter: Limiter,
-        *,
-        further: Sequence[Limiter] = (),
-        lane_of: Callable[[Item], int] = lambda _item: 0,
-    ) -> None:
+    items: Iterable[Item]
+    perform: Callable[[Item], Awaitable[float | None]]
+    limiter: Limiter
+    _: KW_ONLY
+    further: Sequence[Limiter] = ()
+    lane_of: Callable[[Item], int] = lambda _item: 0
+
+    def __post_init__(self) -> None:
+        items, ceiling = self.items, self.limiter.ceiling
         self._items = items if isinstance(items, Peekable) else Peekable(items)
-        self._perform = perform
-        self._lanes = [_Lane[Item](one) for one in (limiter, *further)]
-        self._lane_of = lane_of
+        self._lanes = [_Lane[Item](one) for one in (self.limiter, *self.further)]
         self._pushed = 0
-        self._ceiling = limiter.ceiling
-        self._most_waiting = max(LEAST_MOST_WAITING, MOST_WAITING * limiter.ceiling)
+        self._most_waiting = max(LEAST_MOST_WAITING, MOST_WAITING * ceiling)
         self._halted = False
         self._broken: Exception | None = None
         self._now: Clock = anyio.current_time
@@ -145,7 +144,7 @@ class Dispatcher(Generic[Item]):
         """
         self._now = clock()
         async with anyio.create_task_group() as workers:
-            for _ in range(self._ceiling):
+            for _ in range(self.limiter.ceiling):
                 workers.start_soon(self._work)
         if self._broken is not None:
             raise self._broken
@@ -154,7 +153,7 @@ class Dispatcher(Generic[Item]):
         while (taken := await self._enter()) is not None:
             lane, item = taken
             try:
-                due = await self._perform(item)
+                due = await self.perform(item)
             finally:
                 lane.in_flight -= 1
                 self.wake()
@@ -164,7 +163,7 @@ class Dispatcher(Generic[Item]):
     def push(self, item: Item, due: float) -> None:
         """Take an item, to go by its lane once it is due; where none runs, by the next run."""
         self._pushed += 1
-        heapq.heappush(self._lanes[self._lane_of(item)].waiting, (due, self._pushed, item))
+        heapq.heappush(self._lanes[self.lane_of(item)].waiting, (due, self._pushed, item))
         self.wake()
 
     def left(self) -> Iterator[Item]:
@@ -208,7 +207,7 @@ class Dispatcher(Generic[Item]):
                 return lane, heapq.heappop(lane.waiting)[2]
             if has_new and first in open_lanes:
                 item = next(self._items)
-                if self._lane_of(item) == 0:
+                if self.lane_of(item) == 0:
                     return first, item
                 self.push(item, self._now())  # it has been somewhere else already
             else:

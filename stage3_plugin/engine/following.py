@@ -1,24 +1,36 @@
-"""What follows for a scene from what came of it: it has its outcome, goes again, or waits.
+"""A run, and what follows in it for a scene from what came: an outcome, another try, or a wait.
 
-The one place for that: whether it came of the scene's own request, of the create of its batch, of
-its line, or late, beside dispatch. What an answer means is decided by ``policy.retry``, by what the
-scene has behind it and what has come in a row; which step follows which, by ``policy.ladder``. How
-a step has ended is looked up here, and a place is closed at which nothing can be had.
+How the run stands is one for all that brings its scenes on, in dispatch and beside it; what is
+counted, and when that is a reason to stop, is ``policy.streaks``'s.
+
+What follows is said here alone: whether it came of the scene's own request, of the create of its
+batch, of its line, or late, beside dispatch. What an answer means is decided by ``policy.retry``,
+by what the scene has behind it and what has come in a row; which step follows which, by
+``policy.ladder``. How a step has ended is looked up here, and a place is closed at which nothing
+can be had.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
 
-from host_stub.contract import Failure
+from host_stub.contract import Failure, StageSummary
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.events import warn_of
+from stage3_plugin.domain.job import BeingMade
 from stage3_plugin.domain.money import FREE, UNKNOWN, Charge
 from stage3_plugin.domain.picture import Placed
+from stage3_plugin.domain.profile import Listing
 from stage3_plugin.domain.purchase import Held, Purchase
+from stage3_plugin.domain.route import Route
 from stage3_plugin.domain.states import State
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
-from stage3_plugin.engine.run_state import Place, RunContext
+from stage3_plugin.engine.asked import Asked
+from stage3_plugin.engine.backend import Sender
+from stage3_plugin.engine.reporter import Reporter, Results
 from stage3_plugin.engine.scene_state import (
     ENDED,
     Due,
@@ -27,8 +39,10 @@ from stage3_plugin.engine.scene_state import (
     SceneState,
     Waiting,
 )
-from stage3_plugin.errors import PictureLost, StorageFailed
-from stage3_plugin.policy.capacity.limiter import Permit
+from stage3_plugin.errors import PictureLost, ProviderBroken, StorageFailed
+from stage3_plugin.policy.capacity.adaptive import AdaptiveLimiter
+from stage3_plugin.policy.capacity.limiter import Limiter, Permit
+from stage3_plugin.policy.capacity.rate_limit import rate_limit_of
 from stage3_plugin.policy.ladder import FIRST
 from stage3_plugin.policy.ladder import Ended as StepEnded
 from stage3_plugin.policy.refusal import refused_for
@@ -43,16 +57,52 @@ from stage3_plugin.policy.retry import (
     was_turned_away,
 )
 from stage3_plugin.policy.settlement import cost_with_hold
+from stage3_plugin.policy.streaks import NONE, Streaks
 from stage3_plugin.purchase import messages
-from stage3_plugin.purchase.checkout import HALTED, Denied
+from stage3_plugin.purchase.checkout import HALTED, Checkout, Denied
 from stage3_plugin.purchase.lost import Brought
+from stage3_plugin.purchase.recovery import Recovery
 from stage3_plugin.runtime import trace
+from stage3_plugin.runtime.clock import Clock, clock
+from stage3_plugin.runtime.interrupt import Interrupt
+from stage3_plugin.settings import Settings
+from stage3_plugin.storage.pictures import Pictures
+
+CUT_SHORT = Failure(code="cancelled", message="cut short", retryable=True)
+CANCELLED = Failure(code="cancelled", message="the run was cancelled", retryable=True)
 
 MOST_BATCHES_LOST = 1
 """Batches in a row in which a scene's line came to nothing by no fault of its own, and after which
 it goes into another one in the same run."""
 WITHOUT_A_PICTURE = frozenset({State.REFUSED, State.VOID, State.PAID_BAD})
 _UNBILLED = frozenset({State.REFUSED, State.VOID})
+
+
+@dataclass(slots=True, kw_only=True)
+class Place:
+    """One route, as a run goes about it.
+
+    Attributes:
+        route: Where they are made.
+        sender: What makes them.
+        checkout: Holds money for them, and settles.
+        limiter: Decides how many may be in flight there.
+        closed: Why nothing can be had there in this run, for any scene.
+        streaks: What has come there in a row.
+    """
+
+    route: Route
+    sender: Sender
+    checkout: Checkout
+    limiter: Limiter
+    closed: Failure | None = None
+    streaks: Streaks = NONE
+
+    @property
+    def key_number(self) -> int:
+        """Return which of the keys it has had is in use; 0 where there is one at most."""
+        key = self.sender.key
+        return 0 if key is None else key.number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,8 +148,170 @@ class Tries:
     turned_away: int = 0
 
 
-class Following(RunContext):
-    """One run, as what brings its scenes on has it: it does what follows for them."""
+@dataclass(kw_only=True, eq=False)
+class Following:
+    """One run: what it is made with, how it stands, and what follows in it for a scene.
+
+    All that brings its scenes on shares it, in dispatch and beside it. It calls what has to end
+    when a run stops.
+
+    Attributes:
+        settings: What the user wants.
+        asked: What is asked for, at each step, and what it shows.
+        places: Where the pictures are made, in the order in which they are tried.
+        results: Takes the pictures out.
+        reporter: Reports to the host.
+        draw: Returns a number in [0, 1) for jitter.
+        recovery: Looks after what other runs have left, and asks again for what was bought.
+        pictures: Has the folders of batches, where there may be any.
+        now: The running event loop's clock.
+        on_stop: Called with the reason whenever there is one to stop.
+        stopped: Why nothing new is started, if that is so.
+        broken: The fault of our own that is raised when everything has ended.
+        is_cancelled: The run was cancelled from outside.
+        interrupt: Cuts short what is in flight.
+        streaks: What has come in a row.
+        in_flight: What is held for each request in flight, in micro-USD, by its attempt; of those
+            that were accepted, how far they are.
+    """
+
+    settings: Settings
+    asked: Asked
+    places: Sequence[Place]
+    results: Results
+    reporter: Reporter
+    draw: Callable[[], float]
+    recovery: Recovery
+    pictures: Pictures
+    now: Clock = field(default_factory=clock)
+    on_stop: Callable[[Failure], None] = lambda _failure: None
+    stopped: Failure | None = None
+    broken: Exception | None = None
+    is_cancelled: bool = False
+    interrupt: Interrupt = field(default_factory=Interrupt)
+    streaks: Streaks = NONE
+    in_flight: dict[str, int | BeingMade] = field(default_factory=dict[str, int | BeingMade])
+
+    # How it stands -------------------------------------------------------------------------------
+
+    @property
+    def is_going_on(self) -> bool:
+        """Whether anything new may be sent."""
+        return self.stopped is None and not self.interrupt.triggered
+
+    def stop(self, failure: Failure) -> None:
+        """Start nothing new; the first reason is the one that is reported."""
+        if self.stopped is None:
+            self.stopped = failure
+        self.on_stop(failure)
+
+    def stop_on(self, error: Exception) -> Failure:
+        """Stop on what was raised while a scene was in work, and return the scene's failure.
+
+        The same fault may hit every scene, so no further one is paid for. What was paid for may lie
+        in the spool. A fault of our own is kept, to be raised when everything has ended.
+        """
+        failure = failure_of(error)
+        if not isinstance(error, StorageFailed):
+            self.broken = self.broken or error
+        self.stop(failure)
+        return failure
+
+    def summary(self) -> StageSummary:
+        """Return how the run as a whole has ended."""
+        if self.stopped is None:
+            return StageSummary()
+        return StageSummary(stopped=self.stopped.code, message=self.stopped.message)
+
+    def unsent(self, *, was_started: bool) -> Failure:
+        """Return the failure of a scene that was to be sent when the run stopped."""
+        if was_started:
+            return self.stopped or CANCELLED
+        because = "it was cancelled" if self.stopped is None else self.stopped.message
+        message = f"the run had stopped: {because}"
+        return Failure(code="not_tried", message=message, retryable=True)
+
+    # A paid request ------------------------------------------------------------------------------
+
+    async def drive(
+        self,
+        lines: Sequence[tuple[SceneState, Held]],
+        send: Callable[[], Awaitable[AttemptResult]],
+    ) -> AttemptResult:
+        """Have the one paid request of a job sent, for one scene or for all lines of a batch.
+
+        Where that ends in an exception a renderer was cut short, or the fault is ours; what was
+        paid for may lie in the spool, and the next start takes it in.
+
+        Args:
+            lines: The scenes, each with what is held for it.
+            send: Sends it; it is not settled yet.
+        """
+        checkout, in_flight = self.checkout, self.in_flight
+        for scene, held in lines:
+            base_url = self.place_of(scene).route.endpoint.base_url
+            self.reporter.started(scene, held, base_url=base_url)
+            in_flight[held.attempt_id] = held.hold_microusd
+        try:
+            with self.interrupt.in_force():
+                return await send()
+        except BaseException:
+            for scene, held in lines:
+                scene.costs.append(FREE if checkout.route.is_here else UNKNOWN)
+                await checkout.leave_open(held)
+            raise
+        finally:
+            for _, held in lines:
+                del in_flight[held.attempt_id]
+
+    async def settle(
+        self, lines: Sequence[tuple[SceneState, Held]], result: AttemptResult
+    ) -> tuple[AttemptResult, Purchase | None]:
+        """Record what the one paid request of a job came to, for all of its lines.
+
+        Returns:
+            The same at the cost that the ledger counts; and what somebody has decided about the
+            purchase meanwhile, if that is so.
+        """
+        cost, overtaken = result.cost, None
+        try:
+            cost, overtaken = await self.checkout.settle([held for _, held in lines], result)
+        finally:  # spent all the same where it cannot be recorded
+            for scene, _ in lines:
+                scene.note(result, cost)
+        return result if cost is result.cost else replace(result, cost=cost), overtaken
+
+    def is_late(self, held: Held, listing: Listing | None) -> bool:
+        """Return whether a request may count as absent already, and so must not leave any more.
+
+        A person may have given its home up while this machine slept, and its provider's listing,
+        which does not have it, been believed. This narrows that and cannot close it.
+        """
+        age_s = 0.0 if listing is None else self.checkout.run_ledger.age_s(held)
+        return listing is not None and age_s > listing.settle_s / 2
+
+    @contextmanager
+    def ending(self, scenes: Iterable[SceneState]) -> Generator[None]:
+        """End scenes by what is raised while they are in work; what stops the run is kept."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - a fault of ours is raised at the run's end
+            failure = self.stop_on(error)
+            for scene in scenes:
+                self.reporter.failed(scene, failure)
+        except BaseException:
+            for scene in scenes:
+                self.reporter.failed(scene, CUT_SHORT)
+            raise
+
+    def place_of(self, scene: SceneState) -> Place:
+        """Return the place that a scene is at by now."""
+        return self.places[scene.at.route]
+
+    @property
+    def checkout(self) -> Checkout:
+        """Return that of the first place, for what is the same at all of them."""
+        return self.places[0].checkout
 
     # Its ladder ----------------------------------------------------------------------------------
 
@@ -227,7 +439,7 @@ class Following(RunContext):
         if is_bad_line or purchase.state in _UNBILLED or purchase.is_billed_refusal:
             following = self.end_late(scene, purchase, result, is_own=is_own)
             if is_bad_line:
-                await self.recovery.tell(purchase)
+                await self.recovery.endings.tell(purchase)
             return following
         if purchase.picture is None:
             scene.costs[-1] = UNKNOWN
@@ -344,7 +556,7 @@ class Following(RunContext):
     async def reuse(self, scene: SceneState, purchase: Purchase) -> Ended:
         """End a scene with the picture that is there."""
         if scene.request.seed is not None:  # or no number is asked for
-            scene.number = self.asked.steps.number_of(scene.wanted, purchase.new)
+            scene.number = self.asked.steps.keys_of(scene.wanted).take_of(purchase.new) or 1
         placed = await self._place(scene, purchase)
         if isinstance(placed, Failure):
             return self.fail(scene, placed)
@@ -404,7 +616,7 @@ class Following(RunContext):
             return (self.stop_with if is_for_all else self.fail)(scene, failure)
         state: State | None = State.VOID  # nothing that was not held took money
         if attempt_id is not None:
-            purchase = self.checkout.run_ledger.purchase(attempt_id)
+            purchase = self.checkout.run_ledger.reader.purchase(attempt_id)
             state = None if purchase is None else purchase.state
         ended = StepEnded(step=scene.at, state=state, is_refusal=is_refusal, cause=failure.cause)
         if is_for_all and not (ended.is_unbilled and len(self.places) > 1):
@@ -440,7 +652,8 @@ class Following(RunContext):
             self.stop(denied.failure)
             if over is not None:
                 trace.event(self.checkout.reached(over))
-        if denied is HALTED or (denied.stops and (was_stopped or denied.had_room)):
+        is_overrun = over is None and denied.failure.code == "budget"  # a bill above its hold
+        if denied is HALTED or (denied.stops and (was_stopped or is_overrun)):
             return self.not_sent(scene)
         return self.fail(scene, denied.failure)
 
@@ -457,3 +670,40 @@ class Following(RunContext):
         """End a scene without a picture."""
         self.reporter.failed(scene, failure)
         return ENDED
+
+
+def failure_of(error: Exception) -> Failure:
+    """Return the failure of a scene in whose work something was raised."""
+    if isinstance(error, StorageFailed):
+        return messages.no_storage(error)
+    if isinstance(error, ProviderBroken):  # an estimate: its other faults are verdicts
+        return Failure(code="rejected", message=f"{error}; nothing was sent")
+    message = f"internal error {type(error).__name__}; an answer, if one came, is kept"
+    return Failure(code="unknown", message=message)
+
+
+def limiter_of(
+    checkout: Checkout, settings: Settings, capacity: int, draw: Callable[[], float]
+) -> Limiter:
+    """Return what decides, in one run, how many may be in flight and when the next may leave.
+
+    Args:
+        checkout: Holds money at the route.
+        settings: What the user knows of limits there.
+        capacity: The most that may be in flight.
+        draw: Returns a number in [0, 1) for jitter.
+    """
+    if checkout.route.is_here:
+        return Limiter(capacity)
+    rate_limit = rate_limit_of(settings.requests_per_minute, settings.pacing)
+    beside = partial(checkout.recovery.jobs_at, checkout.route.endpoint.provider)
+    if not settings.adaptive:
+        return Limiter(capacity, rate_limit=rate_limit, on_change=trace.event, beside=beside)
+    return AdaptiveLimiter(
+        capacity,
+        draw=draw,
+        longest_hint_s=settings.max_wait_s,
+        rate_limit=rate_limit,
+        on_change=trace.event,
+        beside=beside,
+    )

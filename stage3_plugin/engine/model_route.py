@@ -52,7 +52,8 @@ async def open_model(
 
     Args:
         settings: Of the route.
-        project_dir: The config's folder; modules are looked for there as well, behind all others.
+        project_dir: The config's folder, absolute; modules are looked for there as well, behind all
+            others.
         pictures: Takes what is rendered.
         secret_texts: What came from variables, files and commands.
 
@@ -61,7 +62,7 @@ async def open_model(
     """
     from stage3_plugin.executors.registry import executor_of  # noqa: PLC0415 - only when used
 
-    path = _searched(project_dir)
+    path = (str(project_dir),)
     chosen = _chosen(settings, project_dir, path)
     passwords = () if settings.ledger is None else passwords_in(os.environ)
     secrets_known = tuple(dict.fromkeys((*settings.secrets(), *secret_texts, *passwords)))
@@ -94,13 +95,8 @@ async def open_model(
             dropped=renderer.unmet,
             limits_of=_all,
         )
-        sender = Sender(maker=LocalMaker(renderer, pictures, is_exact=True))
+        sender = Sender(attempt=LocalMaker(renderer, pictures, is_exact=True).attempt)
         yield Backend(route=route, sender=lambda: sender, renderer=renderer)
-
-
-def _searched(project_dir: Path) -> tuple[str, ...]:
-    """Return where modules are looked for behind all that Python knows."""
-    return (str(project_dir.absolute()),)
 
 
 def _all(_request: PictureRequest) -> Limits:

@@ -49,7 +49,7 @@ class Notices:
         images: The folder of results, if pictures in it may be replaced; it may not be there.
         was_said: Wishes that are not sent, by the settings alone.
         pictures: Knows what lies beside the story untouched.
-        ledger: To read; ``None`` if there is none yet.
+        ledger: To read; empty if there is none yet.
     """
 
     steps: Steps
@@ -57,7 +57,7 @@ class Notices:
     images: Path | None
     was_said: frozenset[str]
     pictures: Pictures
-    ledger: Ledger | None
+    ledger: Ledger
     _by_kind: dict[tuple[object, ...], list[str]] = field(
         default_factory=dict[tuple[object, ...], list[str]]
     )
@@ -81,17 +81,17 @@ class Notices:
                 self._leave_out(request, dropped)
             return
         keys = self.steps.keys_of(request)
-        if foreseen is None and self.ledger is not None:  # quicker than to read a purchase
+        if foreseen is None:  # quicker than to read a purchase
             sha256 = self.ledger.live_picture(keys.scene_key)
             if sha256 is not None and self.pictures.is_copy(sha256, folder, name):
                 return
         if self._will_be_made(request, foreseen=foreseen):
             self._leave_out(request, self._to_say(request))
             # What was paid for elsewhere is said apart, with the price.
-            if self.ledger is None or self.ledger.paid_elsewhere(keys) is None:
+            if self.ledger.paid_elsewhere(keys) is None:
                 self._replace(name)
             return
-        purchase = None if self.ledger is None else first_take(self.ledger, keys)
+        purchase = first_take(self.ledger, keys)
         if purchase is None or purchase.picture is None or purchase.state is not State.PAID:
             return
         path = place_of(purchase.picture, folder, request)
@@ -99,8 +99,8 @@ class Notices:
             self._replace(name)
 
     def _will_be_made(self, request: PictureRequest, *, foreseen: bool | None) -> bool:
-        if foreseen is not None or self.ledger is None:
-            return foreseen is not False
+        if foreseen is not None:
+            return foreseen
         keys, wanted = self.steps.keys_of(request), request.takes
         if wanted == 1:
             return first_take(self.ledger, keys) is None

@@ -95,7 +95,7 @@ class PendingScenes:
         """Return whether a scene waits for a line of a batch that is known to be made."""
         if waiting.making is not None:
             return _is_batch(waiting.making.job)
-        purchase = self._run.checkout.run_ledger.purchase(waiting.purchase_id)
+        purchase = self._run.checkout.run_ledger.reader.purchase(waiting.purchase_id)
         return (
             purchase is not None
             and purchase.new.line is not None
@@ -139,7 +139,7 @@ class PendingScenes:
 
     async def _ask_for(self, scene: SceneState, waiting: Waiting) -> float | None:
         waiting.asked += 1
-        purchase = self._run.checkout.run_ledger.purchase(waiting.purchase_id)
+        purchase = self._run.checkout.run_ledger.reader.purchase(waiting.purchase_id)
         if purchase is not None and self._is_in_work(waiting, purchase):
             due = self._leave_to_its_run(scene, waiting, purchase)
         else:
@@ -252,7 +252,7 @@ class PendingScenes:
     def _is_still_made(self, left: Purchase) -> bool:
         """Return whether what is left is being made by now: its batch may have come to its end."""
         try:
-            now = self._run.checkout.run_ledger.purchase(left.new.attempt_id)
+            now = self._run.checkout.run_ledger.reader.purchase(left.new.attempt_id)
         except StorageFailed:
             return True
         return now is None or now.state not in _ENDED
@@ -315,7 +315,7 @@ class PendingScenes:
     def _end(self, scene: SceneState, waiting: Waiting) -> None:
         """End a scene that waits beside dispatch and has not come to what it waits for."""
         recovery = self._run.recovery
-        purchase = self._run.checkout.run_ledger.purchase(waiting.purchase_id)
+        purchase = self._run.checkout.run_ledger.reader.purchase(waiting.purchase_id)
         if purchase is None:
             self._run.not_sent(scene)
             return

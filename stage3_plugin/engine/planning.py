@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from decimal import Decimal
 from typing import Final, NamedTuple
 
@@ -220,13 +220,14 @@ class _Foreseen(NamedTuple):
     replaces: Purchase | None = None
 
 
+@dataclass(eq=False, repr=False)
 class Planning:
     """Foresees scenes, one after the other, and gathers what there is to say of them.
 
     Args:
         asked: What is asked for.
         forecast: What the ledger has.
-        ledger: To read; ``None`` if there is none yet.
+        ledger: To read; empty if there is none yet.
         notices: Gathers what would be left out, and replaced.
         said_before: What the settings alone have led to, which is not said once more.
 
@@ -237,25 +238,20 @@ class Planning:
         estimate: Returns what a picture may cost, whichever way it comes.
     """
 
-    def __init__(
-        self,
-        asked: Asked,
-        forecast: Forecast,
-        ledger: Ledger | None,
-        *,
-        notices: Notices,
-        said_before: tuple[str, ...],
-    ) -> None:
-        steps = asked.steps
-        self.asked = asked
-        self.forecast = forecast
-        self.takes = Takes(ledger)
+    asked: Asked
+    forecast: Forecast
+    ledger: Ledger
+    _: KW_ONLY
+    notices: Notices
+    said_before: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        steps = self.asked.steps
+        self.takes = Takes(self.ledger)
         self._route = route = steps.routes[0]
         self._keys_of = steps.keys_of
-        self._costs = Costs(steps, [Pricing(one, ledger).estimate for one in steps.routes])
+        self._costs = Costs(steps, [Pricing(one, self.ledger).estimate for one in steps.routes])
         self.estimate = self._costs.estimate
-        self._notices = notices
-        self._said_before = said_before
         self._advice: dict[str, str] = {}
         self._elsewhere = PaidElsewhere(route)
         self._stale = Stale()
@@ -287,8 +283,8 @@ class Planning:
             *costs.warnings(),
             *(f"scene {scene_id!r}: {line}" for line, scene_id in self._advice.items()),
             *asked.told_beside_scenes,
-            *asked.lanes.warnings_but(self._said_before),
-            *self._notices.warnings(),
+            *asked.lanes.warnings_but(self.said_before),
+            *self.notices.warnings(),
         )
         return plan.model_copy(
             update={
@@ -315,7 +311,7 @@ class Planning:
             wave=references.wave_of(request),
         )
         for line in route.advise(request):
-            if line not in self._said_before and len(self._advice) < MOST_ADVICE:
+            if line not in self.said_before and len(self._advice) < MOST_ADVICE:
                 self._advice.setdefault(line, request.scene_id)
         made = states.count("make")
         if each is not None and made:
@@ -362,7 +358,7 @@ class Planning:
         wanted = 1 if is_awaiting(request) else self.asked.wanted_of(request, keys.scene_key)
         prospects = forecast.prospects(request, keys, wanted=max(request.takes, wanted))
         will_be_made = not MADE.isdisjoint(prospects)
-        self._notices.look(request, foreseen=will_be_made)
+        self.notices.look(request, foreseen=will_be_made)
         for take, prospect in enumerate(prospects, start=1):
             if prospect is Reuse.MAKE and not route.is_here:
                 purchase = forecast.paid_elsewhere(keys.of_take(take))

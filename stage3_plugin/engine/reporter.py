@@ -6,6 +6,7 @@ Apart from the run, which decides what happens: this module only puts it into wo
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +49,7 @@ MOST_KEPT = 20
 """Kept pictures that a run names one by one; one more line says where all others are."""
 
 
+@dataclass(eq=False, repr=False)
 class Results:
     """Brings a run's pictures to their place beside the story; what had their names is kept.
 
@@ -59,11 +61,10 @@ class Results:
         place: Says where each picture goes; else they lie in the folder, called after their scenes.
     """
 
-    def __init__(self, pictures: Pictures, folder: Path, *, place: PlaceFor | None = None) -> None:
-        self._pictures = pictures
-        self._folder = folder
-        self._place = place
-        self._kept = 0
+    pictures: Pictures
+    folder: Path
+    place: PlaceFor | None = None
+    _kept: int = 0
 
     async def publish(
         self, picture: Picture, request: PictureRequest, *, take: int = 1, is_new: bool = False
@@ -79,20 +80,20 @@ class Results:
         Raises:
             PictureLost: The stored picture is gone or damaged, and so is its copy.
         """
-        root = self._folder.parent
-        if self._place is None:
-            path = place_of(picture, self._folder, request, take=take)
+        root = self.folder.parent
+        if self.place is None:
+            path = place_of(picture, self.folder, request, take=take)
         else:
-            path = self._place(
+            path = self.place(
                 request.scene_id,
                 role=request.role,
                 sha256=picture.sha256,
                 media_type=picture.media_type,
             )
-        if not is_new and self._pictures.is_copy(picture.sha256, path.parent, path.name):
+        if not is_new and self.pictures.is_copy(picture.sha256, path.parent, path.name):
             return Placed(picture, path)  # as all are in a finished run
-        others = names_of(request, take=take) if self._place is None else ()
-        kept = await self._pictures.put(picture, path, root=root, is_new=is_new, instead_of=others)
+        others = names_of(request, take=take) if self.place is None else ()
+        kept = await self.pictures.put(picture, path, root=root, is_new=is_new, instead_of=others)
         if kept is not None:
             self._say(path, kept)
         return Placed(picture, path)
@@ -107,6 +108,7 @@ class Results:
             warn_of(f"further pictures that are not what was put there are kept in {kept.parent}")
 
 
+@dataclass(eq=False, repr=False)
 class Reporter:
     """Reports every scene to the host, once.
 
@@ -116,15 +118,11 @@ class Reporter:
         url_of: Returns the address of a picture in the bucket of ``store``, if there is one.
     """
 
-    def __init__(
-        self,
-        deliver: Callable[[SceneOutcome], None],
-        asked: Asked,
-        url_of: Callable[[str], str | None],
-    ) -> None:
-        self._deliver = deliver
-        self._asked = asked
-        self._url_of = url_of
+    deliver: Callable[[SceneOutcome], None]
+    asked: Asked
+    url_of: Callable[[str], str | None]
+
+    def __post_init__(self) -> None:
         self._now = clock()
 
     def started(self, scene: SceneState, held: Held, *, base_url: str | None) -> None:
@@ -250,7 +248,7 @@ class Reporter:
             media_type=picture.media_type,
             width=picture.width_px,
             height=picture.height_px,
-            store_url=self._url_of(picture.sha256),
+            store_url=self.url_of(picture.sha256),
             basis=scene.basis,
             generation_params=self._params(scene, picture, details),
             steps=scene.all_steps(None),
@@ -277,7 +275,7 @@ class Reporter:
         params = generation_params(scene.request, picture, details)
         if scene.seed is not None:
             params["seed"] = scene.seed
-        options = self._asked.steps.routes[scene.at.route].options
+        options = self.asked.steps.routes[scene.at.route].options
         if options:
             params["options"] = dict(options)
         has_several = scene.ladder is not None and len(scene.ladder.after_billed) > 1
@@ -314,8 +312,8 @@ class Reporter:
             trace.event(SceneReused(**facts))
         else:
             trace.event(SceneSkipped(waits_for=waits_for, **facts))
-        self._asked.references.take(outcome, picture)
-        self._deliver(outcome)
+        self.asked.references.take(outcome, picture)
+        self.deliver(outcome)
 
 
 _WAITS_FOR: dict[FailureCode, str] = {

@@ -21,9 +21,8 @@ from stage3_plugin.domain.events import warn_of
 from stage3_plugin.domain.job import BeingMade
 from stage3_plugin.engine.batches import GatheredScenes
 from stage3_plugin.engine.dispatch import Dispatcher
-from stage3_plugin.engine.following import Following
+from stage3_plugin.engine.following import CANCELLED, Following
 from stage3_plugin.engine.pending import PendingScenes
-from stage3_plugin.engine.run_state import CANCELLED
 from stage3_plugin.engine.scene import SceneRunner
 from stage3_plugin.engine.scene_state import Due, Next, SceneState, Waiting
 from stage3_plugin.engine.showing.order import InOrder
@@ -128,19 +127,15 @@ class Run:
     async def _dispatch_what_waited(self) -> None:
         """Take up what comes back from beside dispatch until nothing is left there."""
         while self._run.broken is None:
-            if self._run.is_going_on and (self._dispatcher.waiting or self._scenes):
+            may_send, more_comes = self._run.is_going_on, self._pending.looks_at_batches
+            if may_send and (self._dispatcher.waiting or self._scenes):
                 await self._dispatch()
-            elif self._is_all_gathered():
+            elif may_send and self._gathered.are_there and not more_comes:
                 await self._gathered.send_all()
             elif self._pending.waiting.is_at_rest:
                 return
             else:
                 await self._pending.waiting.moved()
-
-    def _is_all_gathered(self) -> bool:
-        """Return whether a batch is to be sent: nothing more comes to it soon."""
-        may_be_sent = self._run.is_going_on and self._gathered.are_there
-        return may_be_sent and not self._pending.looks_at_batches
 
     async def _perform(self, scene: SceneState) -> float | None:
         """Bring a scene on, and do what it needs next; return when it may go again, if it may."""

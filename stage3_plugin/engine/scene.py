@@ -24,8 +24,7 @@ from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.route import why_unsendable
 from stage3_plugin.domain.states import State
 from stage3_plugin.domain.verdict import Verdict
-from stage3_plugin.engine.following import Came, Following
-from stage3_plugin.engine.run_state import Place
+from stage3_plugin.engine.following import Came, Following, Place
 from stage3_plugin.engine.scene_state import (
     ENDED,
     Due,
@@ -227,7 +226,7 @@ class SceneRunner:
             jobs = self._jobs_of(scene, held, place.route.profile)
             shield.shield = False
             try:
-                result = await place.sender.maker.attempt(
+                result = await place.sender.attempt(
                     held.attempt_id, replace(request, token=held.token), jobs
                 )
             finally:

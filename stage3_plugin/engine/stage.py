@@ -13,7 +13,7 @@ import os
 import random
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import KW_ONLY, dataclass, replace
 from datetime import date
 from decimal import Decimal
 from functools import partial
@@ -61,7 +61,7 @@ from stage3_plugin.settings import Settings
 from stage3_plugin.storage.pictures import Pictures
 
 if TYPE_CHECKING:
-    from stage3_plugin.engine.run_state import Place
+    from stage3_plugin.engine.following import Place
     from stage3_plugin.purchase.conversation import Conversation
     from stage3_plugin.purchase.recovery import Recovery
     from stage3_plugin.purchase.run_ledger import RunLedger
@@ -73,6 +73,7 @@ _NEAR_ALONE = (
 )
 
 
+@dataclass(eq=False, repr=False)
 class Stage:
     """Settings that fit together, and where their pictures are made.
 
@@ -90,33 +91,26 @@ class Stage:
         warnings: What opening found that a person should know although everything works.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        backends: tuple[Backend, ...],
-        *,
-        pictures: Pictures,
-        accounts: Accounts,
-        draw: Callable[[], float] = random.random,
-        project_dir: Path = Path(),
-        open_shelf: OpenShelf,
-    ) -> None:
-        after_billed = settings.steps_after_billed
+    settings: Settings
+    backends: tuple[Backend, ...]
+    _: KW_ONLY
+    pictures: Pictures
+    accounts: Accounts
+    draw: Callable[[], float] = random.random
+    project_dir: Path = Path()
+    open_shelf: OpenShelf
+    _unsaid: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        after_billed = self.settings.steps_after_billed
         self.backends = tuple(
             replace(one, route=replace(one.route, is_after_billed=after_billed(number)))
-            for number, one in enumerate(backends)
+            for number, one in enumerate(self.backends)
         )
         self.routes = routes = tuple(one.route for one in self.backends)
         self.warnings = tuple(chain.from_iterable(route.warnings for route in routes))
-        self._project_dir = project_dir
-        self._unsaid: frozenset[str] = frozenset()
-        self._settings = settings
-        self._open_shelf = open_shelf
         self._route = routes[0]
-        self._steps = Steps(routes, settings)
-        self.pictures = pictures
-        self._accounts = accounts
-        self._draw = draw
+        self._steps = Steps(routes, self.settings)
 
     async def plan(self, request: ImageRequest, *, pictures_dir: Path | None = None) -> StagePlan:
         """Return what ``run`` would make and cost; spends and writes nothing.
@@ -173,14 +167,14 @@ class Stage:
             stack.enter_context(trace.listening(log.handle))
             session, capacity, fewer = await self._opened(stack, at_once)
             if asked.shows_any:
-                shelf = await stack.enter_async_context(self._open_shelf(asked.scenes_dir))
+                shelf = await stack.enter_async_context(self.open_shelf(asked.scenes_dir))
                 takes, is_over = Takes(session.reader), stopping.is_set
                 await Survey(asked, shelf, takes, is_over=is_over).go_through()
                 self._need_prices(asked.to_be_made(), limits)
             started = StageStarted(
                 scenes=len(request.scenes),
-                provider=self._settings.provider,
-                model=self._settings.model or "",
+                provider=self.settings.provider,
+                model=self.settings.model or "",
                 capacity=capacity,
                 sheets=tuple(sheet.scene_id for sheet in asked.references.sheets),
             )
@@ -192,15 +186,15 @@ class Stage:
             await notices.look_at_all(asked.to_be_made(), stopping)
             for line in (*notices.warnings(), *asked.lanes.warnings_but(self.warnings)):
                 warn_of(line)
-            story = _name_of(pictures_dir.parent, self._project_dir)
+            story = _name_of(pictures_dir.parent, self.project_dir)
             run_ledger, recovery = self._bought_by(session, limits, story=story, beside=capacity)
             run = Following(
-                settings=self._settings,
+                settings=self.settings,
                 asked=asked,
                 places=self._places(run_ledger, recovery, asked, capacity),
                 results=Results(self.pictures, pictures_dir, place=request.place),
                 reporter=Reporter(context.deliver, asked, self.pictures.store.url_of),
-                draw=self._draw,
+                draw=self.draw,
                 recovery=recovery,
                 pictures=self.pictures,
             )
@@ -281,9 +275,8 @@ class Stage:
         from stage3_plugin.engine.waiting import Waiting
 
         await self._need_preconditions()
-        with self._accounts.look() as ledger:
-            if ledger is None:  # nothing was ever bought, and none is begun
-                return Waited(jobs=(), waited_s=0.0)
+        if not self.accounts.place.exists():  # nothing was ever bought, and none is begun
+            return Waited(jobs=(), waited_s=0.0)
         async with AsyncExitStack() as stack:
             session, recovery = await self._without_a_run(stack)
             stack.callback(recovery.halt)
@@ -302,14 +295,14 @@ class Stage:
             SettingsRefused: No run could keep to it: there is a cap, and a picture's price is not
                 known; or some of it is to be bought by a lane that the provider does not have.
         """
-        asked = Asked(request, self._settings, self._steps, buys=buys)
+        asked = Asked(request, self.settings, self._steps, buys=buys)
         if not request.draft:
             asked.lanes.check()
         renderer = self.backends[0].renderer
         if renderer is not None:
             await renderer.study(asked.whole_story)
         sends = self._route.limits_of is not None
-        asked.shows_any = sends and bool(self._settings.cast)
+        asked.shows_any = sends and bool(self.settings.cast)
         scenes = self._priced(asked.scenes) if limits.any else readable(asked.scenes)
         for one in scenes:
             asked.lanes.need(one)
@@ -323,9 +316,7 @@ class Stage:
             NotStarted: The ledger could not be believed.
         """
         with _as_not_started():
-            await self.pictures.blocking(
-                partial(preconditions.check, self._accounts, self.pictures)
-            )
+            await self.pictures.blocking(partial(preconditions.check, self.accounts, self.pictures))
 
     async def _foreseen(
         self,
@@ -344,12 +335,12 @@ class Stage:
         """
         asked = await self._asked(request, limits, buys=buys)
         await self._need_preconditions()
-        ledger = stack.enter_context(self._accounts.look())
-        forecast = Forecast(self._settings, self._accounts, self.pictures, ledger, self._route)
+        ledger = stack.enter_context(self.accounts.read())
+        forecast = Forecast(self.settings, self.accounts, self.pictures, ledger, self._route)
         notices, said = self._notices(request, images, ledger), self.warnings
         planning = Planning(asked, forecast, ledger, notices=notices, said_before=said)
         if asked.shows_any:
-            shelf = await stack.enter_async_context(self._open_shelf(asked.scenes_dir))
+            shelf = await stack.enter_async_context(self.open_shelf(asked.scenes_dir))
             survey = Survey(asked, shelf, planning.takes, forecast=forecast)
             await survey.go_through()
             self._need_prices(asked.to_be_made(), limits)
@@ -363,7 +354,7 @@ class Stage:
         """
         await self._need_preconditions()
         with _as_not_started():
-            session = await stack.enter_async_context(self._accounts.open())
+            session = await stack.enter_async_context(self.accounts.open())
             await self.pictures.check_store()
             capacity, fewer = self._with_descriptors(wanted)
         self.pictures.spool.state_dir.keep_to_what_is_there()
@@ -385,16 +376,16 @@ class Stage:
             session,
             is_local=self._route.is_here,
             limits=limits,
-            on_unknown=self._settings.on_unknown,
+            on_unknown=self.settings.on_unknown,
             story=story,
-            caretaker=self._accounts.caretaker,
+            caretaker=self.accounts.caretaker,
         )
         room = None if self._route.is_here else descriptors.room()
         recovery = Recovery(
             session,
             self.pictures,
             partial(_conversation_at, self.backends),
-            longest_s=max(one.timeout_s for one in self._settings.routes),
+            longest_s=max(one.timeout_s for one in self.settings.routes),
             taken_at_once=MOST_TAKEN_AT_ONCE if room is None else room.beside(beside),
             book=run_ledger,
         )
@@ -405,7 +396,7 @@ class Stage:
         self, run_ledger: RunLedger, recovery: Recovery, asked: Asked, at_most: int
     ) -> list[Place]:
         """Return the routes as a run goes about them; none takes more at once than all together."""
-        from stage3_plugin.engine.run_state import Place, limiter_of
+        from stage3_plugin.engine.following import Place, limiter_of
         from stage3_plugin.purchase.checkout import Checkout
 
         first = self._route
@@ -416,18 +407,18 @@ class Stage:
             story=asked.to_be_made(),
             free_bytes=self.pictures.free_bytes,
             free_files=self.pictures.free_files,
-            answer_bytes=0 if first.is_here else self._settings.max_reply_bytes,
+            answer_bytes=0 if first.is_here else self.settings.max_reply_bytes,
             recovery=recovery,
         )
         capacity, places = at_most, list[Place]()
         for number, (backend, settings) in enumerate(
-            zip(self.backends, self._settings.routes, strict=True)
+            zip(self.backends, self.settings.routes, strict=True)
         ):
             route = backend.route
             if number:
                 checkout = checkout.at(route, partial(self._steps.keys_of, route=number))
                 capacity = min(at_most, settings.capacity)
-            limiter = limiter_of(checkout, settings, capacity, self._draw)
+            limiter = limiter_of(checkout, settings, capacity, self.draw)
             places.append(
                 Place(route=route, sender=backend.sender(), checkout=checkout, limiter=limiter)
             )
@@ -447,31 +438,31 @@ class Stage:
         """
         with _as_not_started():
             self._with_descriptors(1, to_come=descriptors.OF_A_RUN)
-            self._accounts.check()
-            with self._accounts.look() as ledger:
+            self.accounts.check()
+            with self.accounts.look() as ledger:
                 warnings = self._warnings_of_days(None if ledger is None else ledger.last_day())
-            places = self._accounts.place.warnings
+            places = self.accounts.place.warnings
             if out_dir is not None:
-                places += preconditions.among_results(self._accounts, out_dir)
-        self.warnings += (*self._accounts.warnings, *warnings, *places)
-        if self._settings.ledger is not None and self.pictures.store.address is None:
+                places += preconditions.among_results(self.accounts, out_dir)
+        self.warnings += (*self.accounts.warnings, *warnings, *places)
+        if self.settings.ledger is not None and self.pictures.store.address is None:
             self.warnings += (_NEAR_ALONE,)
-        lanes = Lanes(self._settings, self._route, None)
+        lanes = Lanes(self.settings, self._route, None)
         lanes.check()
         self.warnings += lanes.warnings_but(())
-        unnamed = request_for(Scene(scene_id="any", prompt=""), self._settings)
+        unnamed = request_for(Scene(scene_id="any", prompt=""), self.settings)
         self._need_prices([unnamed], self._limits(None))
         self._need_no_free_ones(unnamed)
         route = self._route
         wishes = route.dropped(unnamed)
         self.warnings += tuple(
-            f"{wish} is set and will be left out: {self._settings.provider} is not asked for that"
+            f"{wish} is set and will be left out: {self.settings.provider} is not asked for that"
             for wish in wishes
         )
         # What a storyboard has no use for is in nearly every story, and costs nothing.
         of_words = ("negative_prompt", "style_tags") if route.is_here else ()
         # Whom a cast does not have, the look through the story says, with their ids.
-        of_cast = ("characters",) if self._settings.cast else ()
+        of_cast = ("characters",) if self.settings.cast else ()
         self._unsaid = frozenset((*wishes, *of_words, *of_cast))
 
     async def look_at_cast(self) -> None:
@@ -481,11 +472,11 @@ class Stage:
             SettingsRefused: A sheet has an id that no file can have.
             StorageFailed: One cannot be read now.
         """
-        casting = Casting(self._settings.cast)
+        casting = Casting(self.settings.cast)
         if self._route.limits_of is None or not casting:
             return
         casting.check()
-        async with self._open_shelf(self._project_dir) as shelf:
+        async with self.open_shelf(self.project_dir) as shelf:
             self.warnings += await unshown_in(casting, shelf)
 
     def _warnings_of_days(self, last_day: date | None) -> tuple[str, ...]:
@@ -494,7 +485,7 @@ class Stage:
         Raises:
             SettingsRefused: No day would begin anew under ``daily_usd`` until the ledger's is over.
         """
-        today = self._accounts.calendar().today()
+        today = self.accounts.calendar().today()
         ahead = days_ahead(last_day, today)
         if not ahead:
             return ()
@@ -502,7 +493,7 @@ class Stage:
             f"the ledger's last day is {last_day}, {ahead} days after this machine's, {today}: "
             "one of the clocks was wrong"
         )
-        resolve = self._accounts.caretaker(f"resolve --day {today}")
+        resolve = self.accounts.caretaker(f"resolve --day {today}")
         step = f"if this machine's is right, say so with '{resolve}'"
         if self._limits(None).daily_microusd is None:
             return (f"{ahead_of_clock}; {step}",)
@@ -512,12 +503,10 @@ class Stage:
             hint=step,
         )
 
-    def _notices(
-        self, request: ImageRequest, images: Path | None, ledger: Ledger | None
-    ) -> Notices:
+    def _notices(self, request: ImageRequest, images: Path | None, ledger: Ledger) -> Notices:
         return Notices(
             steps=self._steps,
-            folders=(request.scenes_dir or Path(), self._project_dir),
+            folders=(request.scenes_dir or Path(), self.project_dir),
             images=None if request.place else images,
             was_said=self._unsaid,
             pictures=self.pictures,
@@ -525,8 +514,8 @@ class Stage:
         )
 
     def _capacity(self, max_in_flight: int | None) -> int:
-        is_set = "capacity" in self._settings.model_fields_set or not self._route.has_own_capacity
-        capacity = self._settings.capacity if is_set else None
+        is_set = "capacity" in self.settings.model_fields_set or not self._route.has_own_capacity
+        capacity = self.settings.capacity if is_set else None
         ceilings = (capacity, max_in_flight, self._route.slots)
         return min(ceiling for ceiling in ceilings if ceiling is not None)
 
@@ -538,13 +527,13 @@ class Stage:
         """
         if self._route.is_here:
             return wanted, ""
-        return descriptors.most_of(wanted, self._accounts.state_dir, to_come=to_come)
+        return descriptors.most_of(wanted, self.accounts.state_dir, to_come=to_come)
 
     def _limits(self, max_cost_usd: Decimal | None) -> Limits:
         """Put the caps together; what is not limited has none."""
         if self._route.is_here:
             return Limits()
-        settings = self._settings
+        settings = self.settings
         budgets = map(_microusd, (settings.budget_usd, max_cost_usd))
         return Limits(
             budget_microusd=min((cap for cap in budgets if cap is not None), default=None),

@@ -131,10 +131,6 @@ class Steps:
             facts[DRAWN] = str(sent.seed)
         return facts
 
-    def number_of(self, wanted: PictureRequest, new: NewPurchase) -> int:
-        """Return which take of its wish a purchase was made as; 1 if it is none of these."""
-        return self.keys_of(wanted).take_of(new) or 1
-
     def ways_of(self, request: PictureRequest) -> tuple[PictureRequest, ...]:
         """Return a picture as it may be asked for, the first way first."""
         wanted = request.wanted or request

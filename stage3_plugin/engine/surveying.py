@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from decimal import Decimal
-from functools import partial
+from typing import Any
 
 from host_stub.contract import KnownTake, SceneSurvey
 from stage3_plugin.domain.keys import Keys
@@ -57,50 +56,43 @@ class Surveying:
         problem = self._steps.routes[0].why_not_made(request)
         shown = self._references.show(request)
         found = self._planning.takes.of(request.scene_id)
-        survey = partial(
-            SceneSurvey,
-            scene_id=request.scene_id,
-            role=request.role,
-            size=request.size,
-            model=request.model or request.provider,
-        )
+
+        def survey(asked: PictureRequest, current: list[Purchase], **more: Any) -> SceneSurvey:
+            return SceneSurvey(
+                scene_id=request.scene_id,
+                role=request.role,
+                size=request.size,
+                model=request.model or request.provider,
+                takes=self._known(found, current, asked),
+                cost_usd=usd_of(self._planning.estimate(asked).high_microusd),
+                **more,
+            )
+
         if isinstance(shown, Unshown):  # its picture may stay
             bare = replace(request, shown=())
             kept = self._planning.kept(request) if shown.is_refused else None
             stays = [] if kept is None else [kept]
-            return survey(
-                problem=shown.why,
-                basis=self._steps.basis_of(bare) if stays else None,
-                waits_for=shown.waits_for,
-                takes=self._known(found, stays, bare),
-                cost_usd=self._high(bare),
-            )
+            basis = self._steps.basis_of(bare) if stays else None
+            return survey(bare, stays, problem=shown.why, basis=basis, waits_for=shown.waits_for)
         if is_awaiting(shown):
-            return survey(
-                problem=problem,
-                waits_for=self._references.needs(request),
-                takes=self._known(found, [], shown),
-                cost_usd=self._high(shown),
-            )
+            return survey(shown, [], problem=problem, waits_for=self._references.needs(request))
         keys = self._steps.keys_of(shown)
         current = self._planning.takes.current_among(found, keys)
         prospect: Prospect = "unsendable"
         if problem is None:  # what is there already is neither held nor awaited
-            prospect = Reuse.REUSE if current else self._planning.forecast.prospect(shown, keys)
+            prospects = self._planning.forecast.prospects
+            prospect = Reuse.REUSE if current else prospects(shown, keys)[0]
         is_bought = prospect is Reuse.REUSE and not current  # and is taken in by the next run
         return survey(
+            shown,
+            current,
             problem=problem,
             basis=keys.scene_key,
-            takes=self._known(found, current, shown),
             held=prospect is Reuse.UNDECIDED,
             pending=is_bought or prospect in _PENDING,
-            cost_usd=self._high(shown),
             # What would be sent again without being asked for is given up by that.
             lost=self._planning.forecast.lost(keys) + (prospect is Reuse.RESEND),
         )
-
-    def _high(self, request: PictureRequest) -> Decimal | None:
-        return usd_of(self._planning.estimate(request).high_microusd)
 
     def _known(
         self, found: list[Purchase], current: list[Purchase], request: PictureRequest

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import Final, Self
 
 import anyio
@@ -38,6 +38,7 @@ _A_TURN: Final = 200
 """Rows that are read without a pause for others."""
 
 
+@dataclass(eq=False, repr=False)
 class Waiting:
     """Waits for one ledger's jobs.
 
@@ -48,19 +49,14 @@ class Waiting:
         report: Called with how all of it stands, whenever something was asked.
     """
 
-    def __init__(
-        self,
-        session: Session,
-        recovery: Recovery,
-        *,
-        can_ask: Callable[[Purchase], bool],
-        report: Callable[[Waited], None],
-    ) -> None:
-        self._rows = session.reader
-        self._recovery = recovery
-        self._can_ask = can_ask
-        self._now = session.now
-        self._report = report
+    session: Session
+    recovery: Recovery
+    _: KW_ONLY
+    can_ask: Callable[[Purchase], bool]
+    report: Callable[[Waited], None]
+
+    def __post_init__(self) -> None:
+        self._rows = self.session.reader
         self._followed: dict[str, _Followed] = {}
         self._going_on = 0
         self._hands = anyio.CapacityLimiter(AT_ONCE)
@@ -95,7 +91,7 @@ class Waiting:
         try:
             await anyio.sleep_forever()
         finally:
-            self._recovery.halt()
+            self.recovery.halt()
 
     async def _wait(self, scope: anyio.CancelScope, failed: list[StorageFailed]) -> None:
         """Wait for all of it, and end the scope then."""
@@ -130,7 +126,7 @@ class Waiting:
         """Bring on what dead runs have sent, and what was lost: some of it is being made."""
         jobs: dict[str, _Followed] = {}
         for purchase in (*self._rows.open_purchases(), *self._rows.lost()):
-            if purchase.job is not None and not self._recovery.lives(purchase):
+            if purchase.job is not None and not self.recovery.lives(purchase):
                 one = jobs.setdefault(name_of(purchase), _Followed.by(purchase))
                 one.open[purchase.new.attempt_id] = None
         async with anyio.create_task_group() as tasks:
@@ -143,7 +139,7 @@ class Waiting:
             for attempt_id in list(one.open):
                 found = self._rows.purchase(attempt_id)
                 if found is not None and (found.state in OPEN or is_lost(found)):
-                    await self._recovery.bring_on(attempt_id)
+                    await self.recovery.bring_on(attempt_id)
         await self._read(one)
         if not one.open:  # else it is followed as what it is now, or is nobody's to wait for
             one.is_followed = False
@@ -169,7 +165,7 @@ class Waiting:
         job = purchase.job
         if job is None or job.new.lane != "batch":
             return False
-        age_s = (self._now() - purchase.changed_at).total_seconds()
+        age_s = (self.session.now() - purchase.changed_at).total_seconds()
         return age_s < LOST_S
 
     async def _until_the_next_look(self) -> None:
@@ -188,7 +184,7 @@ class Waiting:
                     one.give_up()
                     break
                 one.due = anyio.current_time() + wait_s
-                self._report(self.as_it_stands())
+                self.report(self.as_it_stands())
             else:
                 if one.open:
                     await anyio.sleep_until(self._deadline)
@@ -196,21 +192,21 @@ class Waiting:
             one.is_followed = False
             self._going_on -= 1
             self._moved.set()
-        self._report(self.as_it_stands())
+        self.report(self.as_it_stands())
 
     async def _looked_at(self, one: _Followed) -> float | None:
         """Look at a job once; return when to look again, if that has any sense."""
         purchase = self._rows.purchase(next(iter(one.open)))
-        is_in_hands = purchase is not None and self._recovery.lives(purchase)
+        is_in_hands = purchase is not None and self.recovery.lives(purchase)
         one.is_in_hands = is_in_hands
         if purchase is None or is_in_hands:
             await self._read(one)
             return IN_HANDS_S
-        if not self._can_ask(purchase):
+        if not self.can_ask(purchase):
             one.problem = "the config names no way to ask for it"
             return None
         async with self._hands:
-            brought = await self._recovery.bring_on(purchase.new.attempt_id)
+            brought = await self.recovery.bring_on(purchase.new.attempt_id)
         one.note(brought)
         await self._read(one)
         making = brought.making

@@ -50,7 +50,6 @@ from stage3_plugin.ledger.records import (
     Row,
     begun,
     moment,
-    opened,
     read,
     read_facts,
     read_job,
@@ -816,7 +815,9 @@ class Ledger(Database):
             row = self._execute(sql.JOB_DRAWN, (new.job.token,)).fetchone()
             if row is not None:
                 return int(row[0])
-        return int(self._execute(sql.OPEN_JOB, opened(new, new.job, at=at)).fetchone()[0])
+        job, provider = new.job, new.endpoint.provider
+        opened = (job.token, provider, job.account, job.endpoint, job.lane, job.input_file, at)
+        return int(self._execute(sql.OPEN_JOB, opened).fetchone()[0])
 
     def _accept_job(
         self, seq: int, asked_by: str, accepted: Accepted, now: datetime, why: str

@@ -69,7 +69,8 @@ class Calendar:
 
     def today(self) -> date:
         """Return the earliest date among the zones."""
-        return self._date_at(self._believed())
+        now = self._believed()
+        return min(now.astimezone(zone).date() for zone in self._zones)
 
     def resets_at(self, day: date | None = None) -> datetime:
         """Return the moment at which a day ends in the last of the zones, in UTC.
@@ -80,9 +81,6 @@ class Calendar:
         today = self.today()
         ends = today if day is None else max(today, day)
         return max(start_of(ends + timedelta(days=1), zone) for zone in self._zones)
-
-    def _date_at(self, moment: datetime) -> date:
-        return min(moment.astimezone(zone).date() for zone in self._zones)
 
     def _believed(self) -> datetime:
         """Return the wall clock's time, or the most that the monotonic clock allows for."""

@@ -84,7 +84,7 @@ class GroupCommit:
             LedgerFailed: The ledger cannot be opened.
         """
         self._at_the_end_of_a_pass, self._from_a_thread = _calls()
-        opening = _Piece(_nothing)
+        opening = _Piece[None](lambda _: None)  # it stands for the work of opening
         self._thread = Thread(
             target=self._write, args=(opening,), name="stage3 ledger", daemon=True
         )  # a daemon: a loop that was abandoned must not keep the process from ending
@@ -257,10 +257,6 @@ class GroupCommit:
 
     def _writer_is_gone(self) -> LedgerFailed:
         return LedgerFailed(self._shown, "its writer has ended", hint=HINT)
-
-
-def _nothing(_: Ledger) -> None:
-    """Stand for the work of opening."""
 
 
 class _OneHasFailed(Exception):

@@ -107,11 +107,7 @@ def _tightest(execute: Execute, scopes: Scopes, microusd: int, limits: Limits) -
         for cap, scope, limit in caps
         if limit is not None and committed.get(scope, 0) + microusd > limit
     ]
-    return min(over, key=_room, default=None)
-
-
-def _room(too_much: TooMuch) -> int:
-    return too_much.limit_microusd - too_much.committed_microusd
+    return min(over, key=lambda one: one.limit_microusd - one.committed_microusd, default=None)
 
 
 def move(execute: Execute, scopes: Scopes, microusd: int) -> None:

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, Self, TypeAlias, TypeVar
 
 from stage3_plugin.errors import LedgerFailed
-from stage3_plugin.ledger import sqlite
+from stage3_plugin.ledger import identity, sqlite
 from stage3_plugin.ledger.engine import Execute, RuleBroken
 
 if TYPE_CHECKING:
@@ -94,6 +94,15 @@ class Database:
         """
         engine = sqlite.open_to_read(path)
         return None if engine is None else cls(engine)
+
+    @classmethod
+    def empty(cls, path: Path) -> Self:
+        """Return one that has nothing in it and lies nowhere, where there is none.
+
+        Args:
+            path: Where one would be, for messages.
+        """
+        return cls(sqlite.in_memory(path, identity.opening(path)))
 
     def close(self) -> None:
         """Close the connection; a transaction that is not committed is undone."""

@@ -49,7 +49,8 @@ def home_of(state_dir: Path) -> str:
     try:
         make_anchored(state_dir)
         with NewFile(drawn) as file:
-            file.write(f"{_draw()}\n".encode("ascii"))
+            word = "".join(secrets.choice(_LETTERS) for _ in range(12))
+            file.write(f"{word}\n".encode("ascii"))
             file.sync()
         try:
             with suppress(FileExistsError):  # another process was quicker
@@ -102,11 +103,6 @@ def new_run_id(home: str) -> str:
     return f"{home}-{uuid.uuid4().hex}"
 
 
-def home_in(run_id: str) -> str:
-    """Return the home that a run's name begins with."""
-    return run_id.partition("-")[0]
-
-
 def without_home(run_id: str) -> str:
     """Return what tells a run from the others of its home: what people name it by."""
     return run_id.rpartition("-")[2]
@@ -128,9 +124,5 @@ class Homes:
         """Return the home of a run that is of another folder; ``None`` if it is of this one."""
         if self.is_alone:
             return None
-        home = home_in(run_id)
+        home = run_id.partition("-")[0]
         return None if home == self.own else home
-
-
-def _draw() -> str:
-    return "".join(secrets.choice(_LETTERS) for _ in range(12))

@@ -7,7 +7,7 @@ checked like anything that comes from a disk, so that a damaged row is reported 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from functools import lru_cache
@@ -68,6 +68,17 @@ COLUMNS: Final = ", ".join(PurchaseRow._fields)
 """In the order in which :func:`read` takes them."""
 BEGUN: Final = len(PurchaseRow._fields) - len(PurchaseRow._field_defaults)
 """So many of them, the first, are known of a purchase when it begins."""
+
+_OF_NEW: Final = (
+    "attempt_id", "scene_key", "scene_id", "run_id", "size", "quality", "hold_microusd",
+    "content_key", "base_key", "subject_key", "line",
+)  # fmt: skip
+_OF_A_JOB: Final = ("token", "account", "endpoint", "input_file")
+_OF_ENDED: Final = ("cost_microusd", "why", "took_s", "request_id")
+_OF_A_SETTLEMENT: Final = (
+    "state", "picture", "image_url", "details", "dropped", "took_s", "decided_by",
+)  # fmt: skip
+"""What is called the same in a row and in what it is read as, and needs no other form there."""
 
 _UNBILLED: Final = frozenset(State) - COUNTED
 _STATES: Final[Mapping[str, State]] = {state.value: state for state in State}
@@ -143,6 +154,10 @@ JOB_COLUMNS: Final = ", ".join(JobRow._fields)
 """In the order in which :func:`read_job` takes them."""
 
 
+def _shared(one: object, names: Iterable[str]) -> dict[str, Any]:
+    return {name: getattr(one, name) for name in names}
+
+
 def begun(new: NewPurchase, *, day: str, at: str, job: int | None = None) -> PurchaseRow:
     """Return the row with which a purchase begins: a byte may leave once it is durable.
 
@@ -153,41 +168,18 @@ def begun(new: NewPurchase, *, day: str, at: str, job: int | None = None) -> Pur
         job: The number of its job's row.
     """
     return PurchaseRow(
-        attempt_id=new.attempt_id,
-        scene_key=new.scene_key,
-        scene_id=new.scene_id,
-        run_id=new.run_id,
+        **_shared(new, _OF_NEW),
         provider=new.endpoint.provider,
         api=new.endpoint.api,
         base_url=new.endpoint.base_url,
         model=new.endpoint.model,
-        size=new.size,
-        quality=new.quality,
         is_local=int(new.is_local),  # for anything but an int itself SQLite looks for an adapter
-        hold_microusd=new.hold_microusd,
-        content_key=new.content_key,
-        base_key=new.base_key,
-        subject_key=new.subject_key,
         take=new.slot,
         job=job,
-        line=new.line,
         day=day,
         held_at=at,
         state=State.SENDING,
         changed_at=at,
-    )
-
-
-def opened(new: NewPurchase, job: NewJob, *, at: str) -> tuple[str | None, ...]:
-    """Return what is written of a job before its request leaves, in the order of the columns."""
-    return (
-        job.token,
-        new.endpoint.provider,
-        job.account,
-        job.endpoint,
-        job.lane,
-        job.input_file,
-        at,
     )
 
 
@@ -211,23 +203,14 @@ def settled(before: Purchase, settlement: Settlement, now: datetime) -> Purchase
         cost, basis = 0, "free"
     is_unknown = state is State.UNKNOWN
     request_id = settlement.request_id
-    return Purchase(
-        new=before.new,
-        state=state,
-        day=before.day,
-        held_at=before.held_at,
+    return replace(
+        before,
+        **_shared(settlement, _OF_A_SETTLEMENT),
         changed_at=now,
         cost_microusd=None if is_unknown else cost,
         basis=None if is_unknown else basis,
         why=storable(settlement.why),
-        picture=settlement.picture,
-        image_url=settlement.image_url,
-        details=settlement.details,
-        dropped=settlement.dropped,
-        took_s=settlement.took_s,
-        decided_by=settlement.decided_by,
         request_id=before.request_id if request_id is None else storable(request_id),
-        job=before.job,
     )
 
 
@@ -262,13 +245,7 @@ def read_job(row: Row) -> Job:
     """
     columns = JobRow._make(row)
     try:
-        new = NewJob(
-            token=columns.token,
-            account=columns.account,
-            endpoint=columns.endpoint,
-            lane=_LANES[columns.lane],
-            input_file=columns.input_file,
-        )
+        new = NewJob(**_shared(columns, _OF_A_JOB), lane=_LANES[columns.lane])
         opened_at = datetime.fromisoformat(columns.opened_at)
         job = Job(new=new, provider=columns.provider, opened_at=opened_at)
         if columns.job_id is None:
@@ -276,10 +253,8 @@ def read_job(row: Row) -> Job:
         accepted_at = datetime.fromisoformat(_text(columns.accepted_at))
         expires_at = datetime.fromisoformat(_text(columns.expires_at))
         accepted = Accepted(
-            job_id=columns.job_id,
+            **_shared(columns, ("job_id", "result_url", "cancel_url")),
             poll_url=_text(columns.poll_url),
-            result_url=columns.result_url,
-            cancel_url=columns.cancel_url,
             keeps_s=(expires_at - accepted_at).total_seconds(),
             cost_usd=None if columns.cost_microusd is None else to_usd(columns.cost_microusd),
         )
@@ -302,38 +277,22 @@ def read(columns: PurchaseRow, job: Job | None = None) -> Purchase:
     try:
         known = read_facts(columns.sha256, columns.facts)
         new = NewPurchase(
-            attempt_id=columns.attempt_id,
-            scene_key=columns.scene_key,
-            scene_id=columns.scene_id,
-            run_id=columns.run_id,
+            **_shared(columns, _OF_NEW),
             endpoint=_endpoint(columns.provider, columns.api, columns.base_url, columns.model),
-            size=columns.size,
-            quality=columns.quality,
             is_local=columns.is_local == 1,
-            hold_microusd=columns.hold_microusd,
-            content_key=columns.content_key,
-            base_key=columns.base_key,
-            subject_key=columns.subject_key,
             slot=columns.take,
             job=None if job is None else job.new,
-            line=columns.line,
         )
         return Purchase(
+            **_shared(columns, _OF_ENDED),
+            **known._asdict(),
             new=new,
             state=_STATES[columns.state],
             day=date.fromisoformat(columns.day),
             held_at=datetime.fromisoformat(columns.held_at),
             changed_at=datetime.fromisoformat(columns.changed_at),
-            cost_microusd=columns.cost_microusd,
             basis=_BASES[columns.basis],
-            why=columns.why,
-            picture=known.picture,
-            image_url=known.image_url,
-            details=known.details,
-            dropped=known.dropped,
-            took_s=columns.took_s,
             decided_by=_DECIDERS[columns.decided_by],
-            request_id=columns.request_id,
             job=job,
         )
     except (KeyError, TypeError, ValueError) as error:

@@ -9,7 +9,12 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    asynccontextmanager,
+    contextmanager,
+    nullcontext,
+)
 from dataclasses import dataclass
 from datetime import datetime
 from errno import EACCES, ENOENT, ENOTDIR
@@ -189,12 +194,16 @@ class Accounts:
         Raises:
             StorageFailed: It cannot be read.
         """
-        ledger = self.place.open_to_read()
-        if ledger is None:
-            yield None
-            return
-        with ledger:
+        with self.place.open_to_read() or nullcontext() as ledger:
             yield ledger
+
+    def read(self) -> Ledger:
+        """Open the ledger to read; one that has nothing in it if there is none.
+
+        Raises:
+            StorageFailed: It cannot be read.
+        """
+        return self.place.open_to_read() or Ledger.empty(self.state_dir)
 
 
 def _nearest(folder: Path) -> Path:

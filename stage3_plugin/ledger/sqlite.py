@@ -156,13 +156,18 @@ def _current(opened: SqliteEngine) -> SqliteEngine:
     try:
         if not is_made(opened.connection, opened.path):
             opened.connection.close()
-            empty = sqlite.in_memory()
-            opened = SqliteEngine(opened.path, empty, opened.opening)
-            make(empty, opened.path)
+            opened = in_memory(opened.path, opened.opening)
         opened.execute("PRAGMA query_only=1")
     except sqlite3.Error as error:
         raise ledger_failed(opened.path, error) from error
     return opened
+
+
+def in_memory(path: Path, opening: identity.Opening) -> SqliteEngine:
+    """Make a ledger that has nothing in it, and lies nowhere."""
+    connection = sqlite.in_memory()
+    make(connection, path)
+    return SqliteEngine(path, connection, opening)
 
 
 class SqliteEngine:

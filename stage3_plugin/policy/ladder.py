@@ -40,29 +40,22 @@ class Ended:
         state: Of its last purchase; ``None`` if that is not settled, or there was none.
         is_refusal: A whole answer says that the provider's policy does not allow the picture.
         cause: What that was about, where it is known.
-        was_cut_short: By us; that is no step.
     """
 
     step: Step
     state: State | None
     is_refusal: bool = False
     cause: Cause | None = None
-    was_cut_short: bool = False
 
     @property
     def is_unbilled(self) -> bool:
         """Return whether it took no money, for certain."""
-        return self.state in {State.REFUSED, State.VOID} and not self.was_cut_short
+        return self.state in {State.REFUSED, State.VOID}
 
     @property
     def is_billed_refusal(self) -> bool:
         """Return whether money was taken for a refusal, and nothing else is wrong with it."""
         return self.state is State.PAID_BAD and self.is_refusal
-
-    @property
-    def may_be_reworded(self) -> bool:
-        """Return whether other words may help: not where a reference was refused."""
-        return self.is_refusal and self.cause != "reference"
 
 
 @lru_cache
@@ -112,7 +105,7 @@ class Ladder:
             ended: At least one; each was the step after those before it.
         """
         last = ended[-1]
-        if last.was_cut_short or not (last.is_unbilled or last.is_billed_refusal):
+        if not (last.is_unbilled or last.is_billed_refusal):
             return None
         billed = {one.step.route for one in ended if one.is_billed_refusal}
         closed = billed if self.first == FIRST else billed | self.spent
@@ -125,6 +118,10 @@ class Ladder:
         """Yield all steps behind one, as far as other words may help."""
         routes = range(len(self.after_billed))
         yield from (Step(prompt=step.prompt, route=route) for route in routes[step.route + 1 :])
-        of_these_words = [one for one in ended if one.step.prompt == step.prompt]
-        if step.prompt + 1 < self.prompts and any(one.may_be_reworded for one in of_these_words):
+        may_be_reworded = any(  # not where a reference was refused
+            one.is_refusal and one.cause != "reference"
+            for one in ended
+            if one.step.prompt == step.prompt
+        )
+        if step.prompt + 1 < self.prompts and may_be_reworded:
             yield from (Step(prompt=step.prompt + 1, route=route) for route in routes)

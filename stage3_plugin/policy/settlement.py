@@ -14,7 +14,7 @@ from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.money import UNKNOWN, Charge
 from stage3_plugin.domain.purchase import REFUSED_FOR, Settlement
 from stage3_plugin.domain.states import State
-from stage3_plugin.domain.verdict import Verdict, VerdictKind
+from stage3_plugin.domain.verdict import VerdictKind
 
 _NOT_AN_ANSWER = {VerdictKind.UNKNOWN, VerdictKind.BUSY, VerdictKind.RATE_LIMITED}
 """Where these may have been billed, no answer has said what became of the request."""
@@ -67,23 +67,17 @@ def settlement_of(
     elif of_many or verdict.kind in _NOT_AN_ANSWER:
         state = State.UNKNOWN
     else:
+        is_refusal = verdict.kind is VerdictKind.REFUSED  # which another route may follow
         return Settlement(
             state=State.PAID_BAD,
             cost_microusd=cost.microusd,
             basis=cost.basis,
             why=verdict.message,
             image_url=attempted.image_url,
-            details=_of_refusal(verdict),
+            details={REFUSED_FOR: verdict.about or "policy"} if is_refusal else {},
             request_id=verdict.request_id,
         )
     return Settlement(state=state, why=verdict.message, request_id=verdict.request_id)
-
-
-def _of_refusal(verdict: Verdict) -> dict[str, str]:
-    """Return what marks a bill as one for a refusal, which another route may follow."""
-    if verdict.kind is not VerdictKind.REFUSED:
-        return {}
-    return {REFUSED_FOR: verdict.about or "policy"}
 
 
 def believed(attempted: AttemptResult, hold_microusd: int) -> Charge:

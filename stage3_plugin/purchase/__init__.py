@@ -35,7 +35,7 @@ What is durable      Done by                                         A crash aft
 ===================  ==============================================  ============================
 whose the batch is   ``storage.spool.batch_files:note_owner``        a folder that goes with its
                                                                      run
-its file, uploaded   ``purchase.batching:Batching.upload``            the same: nothing is held yet
+its file, uploaded   ``purchase.conversation:Batching.upload``       the same: nothing is held yet
 all lines SENDING,   ``purchase.run_ledger:RunLedger.hold``          holds to be given back
 its job's row        with its commit
 the create's answer  ``purchase.drive:Drive._send``                  a batch to be accepted

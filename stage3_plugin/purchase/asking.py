@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
@@ -32,7 +32,7 @@ from stage3_plugin.errors import (
     out_of,
 )
 from stage3_plugin.providers.base import BatchLane, Looked, Provider
-from stage3_plugin.runtime.masking import Masked
+from stage3_plugin.runtime.masking import NOTHING, Masked
 from stage3_plugin.runtime.system_errors import from_lack, says_not_there
 from stage3_plugin.storage.pictures import Pictures, RunBlocking
 from stage3_plugin.storage.spool import polls
@@ -43,7 +43,7 @@ from stage3_plugin.transport.job_hosts import JobHosts
 
 if TYPE_CHECKING:
     from stage3_plugin.transport.client import Client  # imports httpx, which drawing needs not
-    from stage3_plugin.transport.exchange import Exchange, OpenSink
+    from stage3_plugin.transport.exchange import Exchange
 
 _JUDGES = 2
 """Answers judged at once. It is work for the interpreter, of which there is one: each further one
@@ -60,6 +60,7 @@ KeyAnew: TypeAlias = Callable[[], SecretStr | None]
 """Returns the key of now, blocks, and has it masked before; ``None`` if there is none."""
 
 
+@dataclass(eq=False, repr=False)
 class RenewableKey:
     """The key of a route whose settings can be read anew.
 
@@ -73,21 +74,14 @@ class RenewableKey:
         number: Counts the keys that were in use; a request notes it as it leaves.
     """
 
-    def __init__(
-        self,
-        key: SecretStr,
-        *,
-        ask: KeyAnew,
-        use: Callable[[SecretStr], None],
-        blocking: RunBlocking,
-    ) -> None:
-        self._key = key
-        self._ask = ask
-        self._use = use
-        self._blocking = blocking
-        self._may_ask = True
-        self._turn = anyio.Lock()
-        self.number = 0
+    key: SecretStr
+    _: KW_ONLY
+    ask: KeyAnew
+    use: Callable[[SecretStr], None]
+    blocking: RunBlocking
+    number: int = 0
+    _may_ask: bool = True
+    _turn: anyio.Lock = field(default_factory=anyio.Lock)
 
     def note_bought(self) -> None:
         """Note that something was bought with it, or may have been: it is kept from then on."""
@@ -104,11 +98,11 @@ class RenewableKey:
             if not self._may_ask:
                 return False
             self._may_ask = False
-            key = await self._blocking(self._ask)
-            if key is None or key == self._key:
+            key = await self.blocking(self.ask)
+            if key is None or key == self.key:
                 return False
-            self._key = key
-            self._use(key)
+            self.key = key
+            self.use(key)
             self.number += 1
             return True
 
@@ -117,25 +111,14 @@ class NotAsked(Exception):
     """No whole answer came.
 
     Attributes:
-        problem: Why, in words.
+        exchange: What came of it.
         is_for_good: It would be so the next time, too, such as an address that must not be asked.
-        stops_run: It would be so for everybody, such as a certificate that is not trusted.
-        interrupted: It was cut short by us.
     """
 
-    def __init__(
-        self,
-        problem: str,
-        *,
-        is_for_good: bool,
-        stops_run: bool = False,
-        interrupted: bool = False,
-    ) -> None:
-        self.problem = problem
-        self.is_for_good = is_for_good
-        self.stops_run = stops_run
-        self.interrupted = interrupted
-        super().__init__(f"it could not be asked for: {problem}")
+    def __init__(self, exchange: Exchange) -> None:
+        self.exchange = exchange
+        self.is_for_good = exchange.permanent and not exchange.sent
+        super().__init__(f"it could not be asked for: {exchange.problem}")
 
     @property
     def said(self) -> Unsaid:
@@ -161,8 +144,8 @@ class Asking:
     pictures: Pictures
     hosts: JobHosts
     most_bytes: int
-    masked: Masked
-    now: Callable[[], datetime]
+    masked: Masked = NOTHING
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
     key: RenewableKey | None = None
     _judges: anyio.Semaphore = field(default_factory=lambda: anyio.Semaphore(_JUDGES))
 
@@ -181,45 +164,21 @@ class Asking:
         return SpooledAnswer(folder, most_bytes=self.most_bytes, masked=self.masked)
 
     @asynccontextmanager
-    async def answer(self, attempt: Path, url: str) -> AsyncGenerator[Path]:
+    async def answer(
+        self, attempt: Path, url: str, uploads: tuple[Upload, Content] | None = None
+    ) -> AsyncGenerator[Path]:
         """Ask an address once, and yield the folder of its whole answer.
 
         Args:
             attempt: The attempt's folder; made if it is not there.
             url: Absolute, as it came.
-
-        Raises:
-            NotAsked: There is no whole answer.
-            StorageFailed: The disk did not take it.
-        """
-        address = self.masked.restored(url)
-        async with self._answer(
-            attempt, lambda opened: self.client.read(address, opened, hosts=self.hosts)
-        ) as answer:
-            yield answer
-
-    @asynccontextmanager
-    async def uploaded(self, attempt: Path, step: Upload, content: Content) -> AsyncGenerator[Path]:
-        """Take one step of handing a file over, and yield the folder of its whole answer.
+            uploads: A step of handing a file over, which goes there, and the file.
 
         Raises:
             NotAsked: There is no whole answer.
             StorageFailed: The disk did not take it, or did not give the file.
         """
-        step = replace(step, url=self.masked.restored(step.url))
-        async with self._answer(
-            attempt, lambda opened: self.client.upload(step, content, opened, hosts=self.hosts)
-        ) as answer:
-            yield answer
-
-    async def downloaded(self, url: str, opened: OpenSink) -> Exchange:
-        """Get a file of any size once."""
-        return await self.client.download(self.masked.restored(url), opened, hosts=self.hosts)
-
-    @asynccontextmanager
-    async def _answer(
-        self, attempt: Path, exchanged: Callable[[OpenSink], Awaitable[Exchange]]
-    ) -> AsyncGenerator[Path]:
+        url = self.masked.restored(url)
         await self.pictures.blocking(partial(self.pictures.new_folder, attempt.name))
         answer = polls.new_one(attempt)
 
@@ -227,16 +186,15 @@ class Asking:
             return self.to_come(answer).opened(status, headers)
 
         try:
-            exchange = await exchanged(opened)
+            if uploads is None:
+                exchange = await self.client.read(url, opened, hosts=self.hosts)
+            else:
+                step, content = replace(uploads[0], url=url), uploads[1]
+                exchange = await self.client.upload(step, content, opened, hosts=self.hosts)
             if exchange.storage is not None:
                 raise exchange.storage
             if not exchange.complete:
-                raise NotAsked(
-                    exchange.problem,
-                    is_for_good=exchange.permanent and not exchange.sent,
-                    stops_run=exchange.stops_run,
-                    interrupted=exchange.interrupted,
-                )
+                raise NotAsked(exchange)
             yield answer
         finally:
             with anyio.CancelScope(shield=True):

@@ -9,8 +9,7 @@ purchases in work: they may settle for less than they hold.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import datetime
 from typing import Final, TypeAlias
 
@@ -19,7 +18,7 @@ from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.events import BudgetReached
 from stage3_plugin.domain.job import NewJob
 from stage3_plugin.domain.keys import Keys
-from stage3_plugin.domain.money import FREE, UNKNOWN, Charge, to_usd
+from stage3_plugin.domain.money import FREE, Charge, to_usd
 from stage3_plugin.domain.purchase import CapName, Held, OverCap, Purchase, Settlement
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.route import Route
@@ -73,11 +72,6 @@ class Denied:
     stops: bool = False
     over: OverCap | None = None
 
-    @property
-    def had_room(self) -> bool:
-        """Return whether no cap is in its way: a bill above its hold is what stops the run."""
-        return self.over is None and self.failure.code == "budget"
-
 
 HALTED = Denied(failure=messages.STOPPED)
 """Nothing stands for the scene, and nothing more is sent."""
@@ -103,18 +97,6 @@ NotNow: TypeAlias = Stands | Denied | LineRefused
 """Why nothing is held for a picture now."""
 
 
-class Overtaken(Exception):
-    """A person or another run has decided about a purchase while its answer was on its way.
-
-    Attributes:
-        purchase: As it was left.
-    """
-
-    def __init__(self, purchase: Purchase) -> None:
-        self.purchase = purchase
-        super().__init__(purchase.new.attempt_id)
-
-
 @dataclass(slots=True)
 class _InWork:
     """What one run has in work, at whatever route.
@@ -132,6 +114,7 @@ class _InWork:
     expects_to_find: bool = True
 
 
+@dataclass(eq=False, repr=False)
 class Checkout:
     """Holds and settles for one run, at one route.
 
@@ -146,46 +129,28 @@ class Checkout:
         recovery: Looks after what other runs have left.
     """
 
-    def __init__(
-        self,
-        run_ledger: RunLedger,
-        route: Route,
-        *,
-        keys_of: Callable[[PictureRequest], Keys],
-        story: Iterable[PictureRequest],
-        free_bytes: Callable[[], int],
-        free_files: Callable[[], int | None] = lambda: None,
-        answer_bytes: int,
-        recovery: Recovery,
-    ) -> None:
-        self.run_ledger = run_ledger
-        self._free_bytes = free_bytes
-        self._free_files = free_files
-        self._answer_bytes = answer_bytes
-        self.recovery = recovery
-        self.caretaker = run_ledger.caretaker
-        self._in_work = _InWork()
-        self._go_to(route, keys_of, story)
+    run_ledger: RunLedger
+    route: Route
+    _: KW_ONLY
+    keys_of: Callable[[PictureRequest], Keys]
+    story: Iterable[PictureRequest]
+    free_bytes: Callable[[], int]
+    free_files: Callable[[], int | None] = lambda: None
+    answer_bytes: int
+    recovery: Recovery
+    _in_work: _InWork = field(default_factory=_InWork)
 
-    def _go_to(
-        self,
-        route: Route,
-        keys_of: Callable[[PictureRequest], Keys],
-        story: Iterable[PictureRequest],
-    ) -> None:
+    def __post_init__(self) -> None:
         book = self.run_ledger
-        self.route = route
-        self.keys_of = keys_of
-        self.estimate = Pricing(route, book.reader, run=book).estimate
+        self.caretaker = book.caretaker
+        self.estimate = Pricing(self.route, book.reader, run=book).estimate
         self.elsewhere = Elsewhere(
-            book.reader, route, story, keys_of=keys_of, estimate=self.estimate
+            book.reader, self.route, self.story, keys_of=self.keys_of, estimate=self.estimate
         )
 
     def at(self, route: Route, keys_of: Callable[[PictureRequest], Keys]) -> Checkout:
         """Return the same for another route of the run."""
-        other = copy(self)
-        other._go_to(route, keys_of, ())  # noqa: SLF001 - of its own class
-        return other
+        return replace(self, route=route, keys_of=keys_of, story=())
 
     async def claim(self, request: PictureRequest, part: Part | None = None) -> Held | NotNow:
         """Find a scene's picture, or hold the money for its request.
@@ -235,9 +200,10 @@ class Checkout:
             is_sent_again = isinstance(found, Stands) and found.means is Reuse.RESEND
             if not is_sent_again or _is_of_another_step(stands, keys):
                 return found
-        refused = self.recovery.refused_line(keys) if is_line and stands is None else None
+        endings = self.recovery.endings
+        refused = endings.refused(keys) if is_line and stands is None else None
         if refused is not None:
-            await self.recovery.tell(refused[0])
+            await endings.tell(refused[0])
             return LineRefused(purchase=refused[0], attempted=refused[1])
         denied = self.no_more() or self._not_bought(request)
         if denied is not None:
@@ -333,7 +299,7 @@ class Checkout:
     async def _why(self, line: Line, in_the_way: InTheWay | None) -> Line | NotNow:
         """Return what keeps a line from being held, as looking at it would say."""
         if in_the_way is None:
-            full = messages.no_room(self._answer_bytes, lacks_files=self._lacks_files())
+            full = messages.no_room(self.answer_bytes, lacks_files=self._lacks_files())
             return Denied(failure=full, stops=True)
         if isinstance(in_the_way, OverCap):
             return Denied(failure=self.failure_of(in_the_way), stops=True, over=in_the_way)
@@ -360,7 +326,7 @@ class Checkout:
         if lost is None or stands.state not in UNSETTLED or stands.new == lost.new:
             return None
         for one in (stands, lost):
-            now = self.run_ledger.purchase(one.new.attempt_id)
+            now = self.run_ledger.reader.purchase(one.new.attempt_id)
             if now is None or now.state is not one.state:
                 return None
         found = self._standing(other, line.keys, line.part)
@@ -380,22 +346,24 @@ class Checkout:
         refused = self.route.refuse(request)
         if refused is not None:
             return Denied(failure=Failure(code="rejected", message=refused))
-        if not self.run_ledger.is_capped or self.estimate(request).high_microusd is not None:
+        if not self.run_ledger.limits.any or self.estimate(request).high_microusd is not None:
             return None
         return Denied(failure=messages.unpriced(request))
 
     def _has_room(self) -> bool:
-        needed = (self._in_work.in_hand + 1) * self._answer_bytes + RESERVE_BYTES
-        return self._free_bytes() >= needed and not self._lacks_files()
+        needed = (self._in_work.in_hand + 1) * self.answer_bytes + RESERVE_BYTES
+        return self.free_bytes() >= needed and not self._lacks_files()
 
     def _lacks_files(self) -> bool:
         """Return whether the disk lacks room for the files of one more answer, not for bytes."""
-        free = self._free_files()
+        free = self.free_files()
         return (
             free is not None and free < (self._in_work.in_hand + 1) * ANSWER_FILES + RESERVE_FILES
         )
 
-    async def settle(self, lines: Sequence[Held], attempted: AttemptResult) -> Charge:
+    async def settle(
+        self, lines: Sequence[Held], attempted: AttemptResult
+    ) -> tuple[Charge, Purchase | None]:
         """Record what came of the one paid request of a job, for all of its lines.
 
         Of a create that was not accepted: never left or not as a whole: ``VOID``. Answered whole,
@@ -408,10 +376,10 @@ class Checkout:
             attempted: What it came to.
 
         Returns:
-            The cost, as the ledger counts it, of each line.
+            The cost, as the ledger counts it, of each line; and the purchase as it was left, where
+            a person or another run has decided about it while its answer was on its way.
 
         Raises:
-            Overtaken: A person or another run has decided about it meanwhile.
             StorageFailed: It could not be recorded. The next start does.
         """
         held = lines[0]
@@ -424,18 +392,18 @@ class Checkout:
             self._release_room(held)
             if attempted.storage is not None:  # all others are waited for beside dispatch
                 self.give_up(len(lines))
-            return attempted.cost
+            return attempted.cost, None
         try:
             await self._record(held, settlement, of={State.SENDING} if is_line else None)
-        except IllegalTransition as error:
-            found = self.run_ledger.purchase(held.attempt_id)
+        except IllegalTransition:
+            found = self.run_ledger.reader.purchase(held.attempt_id)
             if found is None:
                 raise
             if found.state is not settlement.state:
-                raise Overtaken(found) from error
+                return attempted.cost, found
         if is_line and settlement.state is not State.UNKNOWN:
-            return FREE
-        return cost_with_hold(attempted, hold_microusd, settlement.state)
+            return FREE, None
+        return cost_with_hold(attempted, hold_microusd, settlement.state), None
 
     async def release(self, held: Held, why: str) -> None:
         """Release what was held for a request that was never sent, for all lines of its job.
@@ -455,11 +423,6 @@ class Checkout:
             await self.run_ledger.settle(batch or held.attempt_id, settlement, of=of)
         finally:
             self._in_work.in_hand -= held.line is None
-
-    @property
-    def cost_of_a_fault(self) -> Charge:
-        """Return what an attempt cost that ended in an exception."""
-        return FREE if self.route.is_here else UNKNOWN
 
     async def leave_open(self, held: Held) -> None:
         """Leave a purchase whose attempt ended in an exception as it is, unless that may be cut.
@@ -530,9 +493,7 @@ class Checkout:
     def overrun(self) -> Failure | None:
         """Return the failure of a bill above its hold, while there is a cap: no more is held."""
         purchase = self.run_ledger.overrun
-        if purchase is None or purchase.cost_microusd is None:
-            return None
-        return messages.overrun(purchase, purchase.cost_microusd, self.caretaker)
+        return None if purchase is None else messages.overrun(purchase, self.caretaker)
 
 
 def _is_of_another_step(stands: LiveTake, keys: Keys) -> bool:

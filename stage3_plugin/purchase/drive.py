@@ -10,7 +10,7 @@
     results with many lines ◀─────────────┘
 
 A plain request, a queue's job and a batch all go this way; what an answer means is said by the
-provider (``conversation``), or by its lane (``batching``). Everything after the answer begins with
+provider or by its lane (``conversation``). Everything after the answer begins with
 what lies on the disk, or with what the ledger has of the job, so a run that has just received an
 answer and one that finds it left behind do the same. A paid request is sent once, in ``buy``, and
 nowhere else; every other step costs nothing and may be done again.
@@ -102,6 +102,7 @@ class Ended:
     says: Last
 
 
+@dataclass(eq=False, repr=False)
 class Drive(ABC):
     """Drives what is bought at the provider of one endpoint, in one of its lanes.
 
@@ -113,20 +114,14 @@ class Drive(ABC):
         flat_usd: The settings' price per picture.
     """
 
-    def __init__(
-        self,
-        words: Provider | BatchLane,
-        provider: Provider,
-        asking: Asking,
-        ingest: Ingest,
-        flat_usd: Decimal | None,
-    ) -> None:
-        self.provider = provider
-        self.asking = asking
-        self.ingest = ingest
-        self.flat_usd = flat_usd
-        self._words = words
-        self._pictures = asking.pictures
+    words: Provider | BatchLane
+    provider: Provider
+    asking: Asking
+    ingest: Ingest
+    flat_usd: Decimal | None
+
+    def __post_init__(self) -> None:
+        self._pictures = self.asking.pictures
 
     # What is said by the provider, or by its lane ------------------------------------------------
 
@@ -375,8 +370,9 @@ class Drive(ABC):
             said = await self._heard(folder, accepted, poll)
             if not isinstance(said, NotTheLast):
                 return Ended(KeptAnswer(polls.whole_of(folder, poll.of), poll.of), said)
-            if not isinstance(said, Poll) or not _is_there(said, after=poll):
-                return said
+            leads_on = isinstance(said, Poll) and said.of not in {"status", poll.of}
+            if not isinstance(said, Poll) or not leads_on or said.after_s is not None:
+                return said  # it says nothing of another address that has something now
             poll = said
         return poll
 
@@ -416,7 +412,7 @@ class Drive(ABC):
         Raises:
             StorageFailed: The disk did not take an answer.
         """
-        return await sought(self._words, self.asking, self._folder(name), lost)
+        return await sought(self.words, self.asking, self._folder(name), lost)
 
     def _folder(self, name: str) -> Path:
         return self._pictures.spool.folder_of(name)
@@ -434,11 +430,6 @@ _AWAITED = AttemptResult(
 def being_made(making: BeingMade) -> AttemptResult:
     """Return that a job is being made."""
     return replace(_AWAITED, making=making, stays_open=True)
-
-
-def _is_there(said: Poll, *, after: Poll) -> bool:
-    """Return whether an answer leads on to another address that has something now."""
-    return said.after_s is None and said.of not in {"status", after.of}
 
 
 def unsendable(error: Exception) -> AttemptResult:

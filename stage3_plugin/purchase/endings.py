@@ -109,7 +109,8 @@ class Endings:
         Args:
             purchase: Any of it.
             settlement: What is true of all of it.
-            of: The states that it was made for; what is in another stays as it is.
+            of: The states that it was made for; what is in another stays as it is, and of a single
+                purchase only that which it was read in counts.
             heard: What its lines came to with that, where scenes may have to end by it.
             but: Lines that have a result of their own.
 
@@ -117,7 +118,9 @@ class Endings:
             StorageFailed: It could not be recorded.
         """
         name, lines = name_of(purchase), [purchase]
-        if purchase.new.line is not None:
+        if purchase.new.line is None:
+            of = {purchase.state} & set(of)
+        else:
             lines = [one for one in self._session.reader.lines_of(name) if one.new.line not in but]
         lines = [one for one in lines if one.state in of]
         if lines:
@@ -212,7 +215,7 @@ class Endings:
         if not (is_free or is_billed):
             return None
         self.came[attempt_id] = attempted
-        return word_of(attempted.verdict)
+        return f"{attempted.verdict.kind.value}:{attempted.verdict.about or ''}"
 
 
 def _ids(purchases: Iterable[Purchase]) -> set[str]:
@@ -250,11 +253,6 @@ _OF_THE_PICTURE: Final = {
 }  # fmt: skip
 """What a later run may still end by. An account without money, say, is another matter by then."""
 _ABOUT: Final[dict[str, RefusedFor]] = {word: word for word in get_args(RefusedFor)}
-
-
-def word_of(verdict: Verdict) -> str:
-    """Return the word that is kept."""
-    return f"{verdict.kind.value}:{verdict.about or ''}"
 
 
 def result_of(line: Purchase, word: str) -> AttemptResult | None:

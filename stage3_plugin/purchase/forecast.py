@@ -13,7 +13,7 @@ twice.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from functools import cache, cached_property
 from itertools import chain
 
@@ -46,6 +46,7 @@ UNSENDABLE: tuple[Prospect] = ("unsendable",)
 _SCENES_A_TURN = 100
 
 
+@dataclass(eq=False, repr=False)
 class Forecast:
     """What a run would find.
 
@@ -53,85 +54,71 @@ class Forecast:
         settings: What the user wants.
         accounts: Where the ledger is, and which day it is.
         pictures: Has the answers that a dead run has left.
-        ledger: Opened to read; ``None`` if there is none yet.
+        ledger: Opened to read; empty if there is none yet.
         route: Where the run would buy.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        accounts: Accounts,
-        pictures: Pictures,
-        ledger: Ledger | None,
-        route: Route,
-    ) -> None:
-        self._settings = settings
-        self._pictures = pictures
-        self._ledger = ledger
-        self._route = route
-        self._doubts = None if ledger is None else Doubts(ledger, route)
-        self._owners = Owners(accounts.state_dir)
-        self._homes = accounts.homes()
-        self._busy_at: dict[str, set[str]] = {}
-        self._caretaker = accounts.caretaker
-        self._lives = cache(self._owners.lives)
-        self._has_whole_answer = cache(pictures.spool.has_whole_answer)
-        self._now = accounts.now
-        today = accounts.calendar().today()
-        last_day = None if ledger is None else ledger.last_day()
-        self._day = today if last_day is None else max(today, last_day)
+    settings: Settings
+    accounts: Accounts
+    pictures: Pictures
+    ledger: Ledger
+    route: Route
 
-    def prospect(self, request: PictureRequest, keys: Keys) -> Prospect:
-        """Return what would become of a scene of which one picture is wanted."""
-        return self.prospects(request, keys)[0]
+    def __post_init__(self) -> None:
+        self._doubts = Doubts(self.ledger, self.route)
+        self._owners = Owners(self.accounts.state_dir)
+        self._homes = self.accounts.homes()
+        self._busy_at: dict[str, set[str]] = {}
+        self._lives = cache(self._owners.lives)
+        self._has_whole_answer = cache(self.pictures.spool.has_whole_answer)
+        today = self.accounts.calendar().today()
+        self._day = max(today, self.ledger.last_day() or today)
 
     def prospects(
         self, request: PictureRequest, keys: Keys, *, wanted: int = 1
     ) -> tuple[Prospect, ...]:
         """Return what would become of each take that is wanted of a scene."""
-        if why_unsendable(self._route, request) is not None:
+        if why_unsendable(self.route, request) is not None:
             return UNSENDABLE * wanted
         prospects = self._prospects(keys, wanted)
-        if Reuse.MAKE in prospects and self._route.refuse(request) is not None:
+        if Reuse.MAKE in prospects and self.route.refuse(request) is not None:
             return tuple(UNSENDABLE[0] if one is Reuse.MAKE else one for one in prospects)
         return prospects
 
     def _prospects(self, keys: Keys, wanted: int) -> tuple[Reuse, ...]:
-        if self._ledger is None or self._doubts is None:
-            return (Reuse.MAKE,) * wanted
-        live = live_takes(self._ledger, keys, wanted=wanted)
+        live = live_takes(self.ledger, keys, wanted=wanted)
         known = {one.purchase.new.attempt_id for one in live}
-        found = [self._prospect_of(self._ledger, one, keys) for one in live[:wanted]]
+        found = [self._prospect_of(one, keys) for one in live[:wanted]]
         found += [Reuse.MAKE] * (wanted - len(found))
         for place, prospect in enumerate(found):
             if prospect in {Reuse.MAKE, Reuse.RESEND}:  # and is sent, unless another is in doubt
                 doubted = self._doubts.elsewhere(keys, but=known)
                 if doubted is not None:
                     known.add(doubted.new.attempt_id)
-                    elsewhere = LiveTake(doubted, None)
-                    found[place] = self._prospect_of(self._ledger, elsewhere, keys)
+                    found[place] = self._prospect_of(LiveTake(doubted, None), keys)
         return tuple(found)
 
-    def _prospect_of(self, ledger: Ledger, take: LiveTake, keys: Keys) -> Reuse:
+    def _prospect_of(self, take: LiveTake, keys: Keys) -> Reuse:
         """Return what a purchase will mean for its take."""
         purchase = take.purchase
         state = purchase.state if take.number is None else self._foreseen(purchase)
         is_taken_in = purchase.state in OPEN and state is State.PAID
-        if is_taken_in and self._pictures.spool.awaited(purchase.new.attempt_id) is not None:
+        if is_taken_in and self.pictures.spool.awaited(purchase.new.attempt_id) is not None:
             return Reuse.AWAITED
-        return standing(ledger, take, keys, state=state, on_unknown=self._settings.on_unknown)
+        on_unknown = self.settings.on_unknown
+        return standing(self.ledger, take, keys, state=state, on_unknown=on_unknown)
 
     def paid_elsewhere(self, keys: Keys) -> Purchase | None:
         """Return a picture that was paid for by the same wish at another endpoint, if one was."""
-        return None if self._ledger is None else self._ledger.paid_elsewhere(keys)
+        return self.ledger.paid_elsewhere(keys)
 
     def lost(self, keys: Keys) -> int:
         """Count what was paid for of a wish, on any route, and given up."""
-        return self._given_up.get(keys.subject_key, 0) if self._given_up else 0
+        return self._given_up.get(keys.subject_key, 0)
 
     @cached_property
     def _given_up(self) -> dict[str, int]:
-        return {} if self._ledger is None else self._ledger.given_up()
+        return self.ledger.given_up()
 
     def warnings(self) -> tuple[str, ...]:
         """Name the homes that have something in work of what was looked for."""
@@ -139,8 +126,8 @@ class Forecast:
             messages.busy_elsewhere(
                 len(found),
                 home,
-                self._caretaker,
-                is_away=self._ledger is not None and not self._ledger.home_is_connected(home),
+                self.accounts.caretaker,
+                is_away=not self.ledger.home_is_connected(home),
             )
             for home, found in sorted(self._busy_at.items())
         )
@@ -158,8 +145,8 @@ class Forecast:
         name = name_of(purchase)
         is_complete = self._has_whole_answer(name)
         if not (is_complete or self._owners.has_lock(purchase.new.run_id)):
-            age_s = abs((self._now() - purchase.changed_at).total_seconds())
-            if age_s <= self._settings.timeout_s + MARGIN_S:  # no lock proves nothing
+            age_s = abs((self.accounts.now() - purchase.changed_at).total_seconds())
+            if age_s <= self.settings.timeout_s + MARGIN_S:  # no lock proves nothing
                 return purchase.state
         if not is_complete and self._owners.has_never_sent(purchase.new.run_id, name):
             return State.VOID
@@ -169,16 +156,13 @@ class Forecast:
 
     def room_microusd(self, limits: Limits) -> int | None:
         """Return what the tightest cap leaves; ``None`` without one."""
-        total = day = 0
-        if self._ledger is not None:
-            sums = self._ledger.sums(run_id="", provider=self._settings.provider, day=self._day)
-            total, day = sums.total_microusd, sums.day_microusd
+        sums = self.ledger.sums(run_id="", provider=self.settings.provider, day=self._day)
         rooms = [
             limit - committed
             for limit, committed in (
                 (limits.budget_microusd, 0),
-                (limits.daily_microusd, day),
-                (limits.total_microusd, total),
+                (limits.daily_microusd, sums.day_microusd),
+                (limits.total_microusd, sums.total_microusd),
             )
             if limit is not None
         ]
@@ -186,14 +170,12 @@ class Forecast:
 
     def day_microusd(self) -> dict[str, int]:
         """Return what is held and spent today, by provider."""
-        return {} if self._ledger is None else self._ledger.day_sums(self._day)
+        return self.ledger.day_sums(self._day)
 
     def typical_s(self) -> float | None:
         """Return the seconds such a picture took, if any was made."""
-        if self._ledger is None:
-            return None
-        model = self._settings.model or ""
-        return self._ledger.typical_s(provider=self._settings.provider, model=model)
+        model = self.settings.model or ""
+        return self.ledger.typical_s(provider=self.settings.provider, model=model)
 
 
 class Pricing:
@@ -201,14 +183,12 @@ class Pricing:
 
     Args:
         route: Where pictures are bought, by its price table.
-        ledger: Has the bills, and is asked once for each kind and price; ``None``: there are none.
+        ledger: Has the bills, and is asked once for each kind and price.
         run: Counts the bills that came meanwhile and were higher than expected: each time it has
             changed, all are asked for anew.
     """
 
-    def __init__(
-        self, route: Route, ledger: Ledger | None, *, run: RunLedger | None = None
-    ) -> None:
+    def __init__(self, route: Route, ledger: Ledger, *, run: RunLedger | None = None) -> None:
         self._route = route
         self._ledger = ledger
         self._run = run
@@ -218,7 +198,7 @@ class Pricing:
     def estimate(self, request: PictureRequest) -> Estimate:
         """Return what a picture can cost; a price that is not known stays unknown."""
         expected = self._route.list_price(request)
-        if expected.high_microusd is None or self._ledger is None:
+        if expected.high_microusd is None:
             return expected
         plausible = most_plausible(expected.high_microusd)
         shows, in_batch = bool(request.shown), request.lane == "batch"
@@ -309,6 +289,7 @@ class Doubts:
         return None
 
 
+@dataclass(eq=False, repr=False)
 class Elsewhere:
     """Looks, once in a run, what of its story was paid for at another address.
 
@@ -324,27 +305,21 @@ class Elsewhere:
         doubts: What is in doubt at another address.
     """
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        route: Route,
-        story: Iterable[PictureRequest],
-        *,
-        keys_of: Callable[[PictureRequest], Keys],
-        estimate: Callable[[PictureRequest], Estimate],
-    ) -> None:
-        self._ledger = ledger
-        self.route = route
-        self._story = story
-        self._keys_of = keys_of
-        self._estimate = estimate
-        self.doubts = Doubts(ledger, route)
+    ledger: Ledger
+    route: Route
+    story: Iterable[PictureRequest]
+    _: KW_ONLY
+    keys_of: Callable[[PictureRequest], Keys]
+    estimate: Callable[[PictureRequest], Estimate]
+
+    def __post_init__(self) -> None:
+        self.doubts = Doubts(self.ledger, self.route)
         self._looking = anyio.Lock()
-        self._was_said = route.is_here
+        self._was_said = self.route.is_here
 
     async def before_buying(self, keys: Keys) -> None:
         """Say what was paid for elsewhere, if that is so of this wish and was not said yet."""
-        if self._was_said or self._ledger.paid_elsewhere(keys) is None:
+        if self._was_said or self.ledger.paid_elsewhere(keys) is None:
             return
         async with self._looking:  # a scene that comes meanwhile is bought after the warning, too
             if not self._was_said:
@@ -353,13 +328,13 @@ class Elsewhere:
 
     async def _warn_once(self) -> None:
         found = PaidElsewhere(self.route)
-        for number, request in enumerate(self._story, start=1):
-            first = self._keys_of(request)
+        for number, request in enumerate(self.story, start=1):
+            first = self.keys_of(request)
             for keys in map(first.of_take, range(1, request.takes + 1)):
-                if self._ledger.live(keys.scene_key, keys) is None:
-                    purchase = self._ledger.paid_elsewhere(keys)
+                if self.ledger.live(keys.scene_key, keys) is None:
+                    purchase = self.ledger.paid_elsewhere(keys)
                     if purchase is not None:
-                        found.add(purchase, self._estimate(request))
+                        found.add(purchase, self.estimate(request))
             if number % _SCENES_A_TURN == 0:
                 await anyio.lowlevel.checkpoint()
         for warning in found.warnings():

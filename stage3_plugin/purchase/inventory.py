@@ -73,15 +73,12 @@ class Unaccounted:
         return text
 
 
-def beyond(
-    listed: Listed, ledger: Ledger | None, *, brought: frozenset[str] = frozenset()
-) -> Unaccounted | None:
+def beyond(listed: Listed, ledger: Ledger | None) -> Unaccounted | None:
     """Return what lies in a folder and cannot be there by its ledger; ``None`` if all of it can.
 
     Args:
         listed: What lies there; see there for when.
         ledger: The folder's; ``None`` if there is none.
-        brought: Pictures that came there without a purchase of this ledger.
 
     Raises:
         LedgerFailed: It cannot be read.
@@ -89,7 +86,7 @@ def beyond(
     if not (listed.answers or listed.pictures):
         return None
     to_be_expected = 0
-    answers, pictures = listed.answers, listed.pictures - brought
+    answers, pictures = listed.answers, listed.pictures
     if ledger is not None:
         accepted = ledger.acknowledged()
         answers = ledger.without_a_row(answers) - accepted

@@ -30,7 +30,7 @@ from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.ledger.session import Session
 from stage3_plugin.policy.settlement import settlement_of
-from stage3_plugin.purchase.batching import Batching
+from stage3_plugin.purchase.conversation import Batching
 from stage3_plugin.purchase.endings import Endings, left_open
 from stage3_plugin.purchase.known import Known, Turns
 from stage3_plugin.purchase.result_files import Reading, ReadLine, Results
@@ -160,7 +160,7 @@ class LineResults:
             if one.new.line is not None
         }
         self._facts = await self._read_facts()
-        self._has_all = results.are_whole or results.is_over
+        self._has_all = results.is_over or not results.problem
         self._handed_on, self._waiting, self._strange = set(), [], []
         reading = self.batching.files.reading(self._folder, ended, results)
         problem: Exception | None = None

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeAlias, TypeVar
 
 import anyio
 
@@ -45,22 +45,13 @@ class Jobs:
     is_late: Callable[[], bool] = lambda: False
 
 
-class Maker(Protocol):
-    """Makes one attempt at a picture."""
+Attempt: TypeAlias = Callable[[str, PictureRequest, Jobs], Awaitable[AttemptResult]]
+"""Makes one attempt at a picture: by the name of its purchase, what is wanted, and its run.
 
-    async def attempt(
-        self, attempt_id: str, request: PictureRequest, jobs: Jobs, /
-    ) -> AttemptResult:
-        """Try once; what is received goes into the attempt's spool folder.
-
-        The interrupt in force cuts short what of it may be cut short.
-
-        Args:
-            attempt_id: Its purchase.
-            request: What is wanted.
-            jobs: Where a job that comes of it is written down, and how long it is waited for.
-        """
-        ...
+What is received goes into the attempt's spool folder. It is never tried again there, and what a
+provider or a network did is never raised: the result says what came of it. The interrupt in force
+cuts short what of it may be cut short.
+"""
 
 
 async def shielded(work: Callable[[], Awaitable[Result]]) -> Result:
@@ -70,6 +61,7 @@ async def shielded(work: Callable[[], Awaitable[Result]]) -> Result:
     raise AssertionError("a shield without a deadline swallows nothing")
 
 
+@dataclass(frozen=True, slots=True)
 class LocalMaker:
     """Has pictures made by a renderer that costs nothing.
 
@@ -79,19 +71,16 @@ class LocalMaker:
         is_exact: A picture of another size than was asked for is none.
     """
 
-    def __init__(
-        self, renderer: LocalRenderer, pictures: Pictures, *, is_exact: bool = False
-    ) -> None:
-        self._renderer = renderer
-        self._pictures = pictures
-        self._is_exact = is_exact
+    renderer: LocalRenderer
+    pictures: Pictures
+    is_exact: bool = False
 
     async def attempt(
         self, attempt_id: str, request: PictureRequest, _jobs: object = None, /
     ) -> AttemptResult:
         """Render one picture; it may be cut short."""
         try:
-            folder = self._pictures.new_folder(attempt_id)
+            folder = self.pictures.new_folder(attempt_id)
             return await self._render(request, folder / "part-0")
         except (PictureRefused, StorageFailed) as failure:  # it would be as bad the next time
             verdict = not_drawn(str(failure), may_pass=False)
@@ -108,8 +97,8 @@ class LocalMaker:
         if scope.cancelled_caught:
             verdict = Verdict(kind=VerdictKind.NOT_SENT, message="interrupted")
             return AttemptResult(verdict=verdict, cost=FREE, interrupted=True)
-        size_px = (request.width_px, request.height_px) if self._is_exact else None
-        picture = await shielded(partial(self._pictures.save_drawn, path, size_px=size_px))
+        size_px = (request.width_px, request.height_px) if self.is_exact else None
+        picture = await shielded(partial(self.pictures.save_drawn, path, size_px=size_px))
         if picture is None:
             verdict = _undrawn(request, "its renderer ended without a picture")
             return AttemptResult(verdict=verdict, cost=FREE)
@@ -117,14 +106,14 @@ class LocalMaker:
             verdict=Verdict(kind=VerdictKind.PICTURES),
             cost=FREE,
             picture=picture,
-            dropped=self._renderer.unmet(request),
+            dropped=self.renderer.unmet(request),
             took_s=took_s,
         )
 
     async def _drawn(self, request: PictureRequest, path: Path) -> Verdict | None:
         """Have it drawn; what a renderer raises of its own is this picture's, and no other's."""
         try:
-            return await self._renderer.render(request, path)
+            return await self.renderer.render(request, path)
         except StorageFailed:
             raise
         except Exception as error:  # noqa: BLE001 - it is this picture's alone

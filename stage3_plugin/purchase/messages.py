@@ -35,6 +35,23 @@ _MOST_ADDRESSES = 5
 
 STOPPED = Failure(code="not_tried", message="the run was stopped", retryable=True)
 
+
+def _unknown(message: str) -> Failure:
+    return Failure(code="unknown", message=message)
+
+
+def _pending(message: str) -> Failure:
+    return Failure(code="pending", message=message, retryable=True)
+
+
+def _storage(message: str) -> Failure:
+    return Failure(code="storage", message=message, retryable=True)
+
+
+def _short(purchase: Purchase) -> str:
+    return purchase.new.attempt_id[:SHORT_ID]
+
+
 _WHERE: dict[CapName, str] = {
     "budget_usd": "in this run are",
     "daily_usd": "of this day are",
@@ -127,16 +144,14 @@ def without_storage(
 
 def undecided(purchase: Purchase, caretaker: Caretaker) -> Failure:
     """Say that a person has to decide about an earlier request, and what is known of it."""
-    short = purchase.new.attempt_id[:SHORT_ID]
+    short = _short(purchase)
     why = purchase.why.replace("; it may have been billed", "") or "sent, and not answered"
     job = purchase.job
     if job is not None and job.new.lane == "batch":
         return _undecided_line(purchase, job, why, caretaker)
-    return Failure(
-        code="unknown",
-        message=f"request {short} of {purchase.held_at:%Y-%m-%d %H:%M} UTC may have been "
-        f"billed ({why}): see '{caretaker('attempts')}', then decide with "
-        f"'{caretaker(f'resolve {short}')}'",
+    return _unknown(
+        f"request {short} of {purchase.held_at:%Y-%m-%d %H:%M} UTC may have been billed ({why}): "
+        f"see '{caretaker('attempts')}', then decide with '{caretaker(f'resolve {short}')}'"
     )
 
 
@@ -147,16 +162,14 @@ def _undecided_line(purchase: Purchase, job: Job, why: str, caretaker: Caretaker
     decide = f"'{caretaker(f'resolve --batch {short}')}'"
     look = f"see '{caretaker('attempts')}'"
     if job.accepted is None:
-        message = (
+        return _unknown(
             f"batch {short} of {sent} may have begun ({why}): each run asks for it, until it is "
             f"found or proved absent; {look}; to decide sooner: {decide}"
         )
-    else:
-        message = (
-            f"a line of batch {short} of {sent} may have been billed ({why}): {look}, then decide "
-            f"with {decide}"
-        )
-    return Failure(code="unknown", message=message)
+    return _unknown(
+        f"a line of batch {short} of {sent} may have been billed ({why}): {look}, then decide "
+        f"with {decide}"
+    )
 
 
 def doubted(purchase: Purchase, route: Route, caretaker: Caretaker) -> Failure:
@@ -214,39 +227,45 @@ def overtaken(
     scene_id: str, purchase: Purchase, instead: Purchase | None, caretaker: Caretaker
 ) -> str:
     """Say that a picture came whose purchase had been given up."""
-    short = purchase.new.attempt_id[:SHORT_ID]
-    delivered = (
-        "it is the scene's picture now"
-        if instead is None
-        else f"the scene has that of request {instead.new.attempt_id[:SHORT_ID]}"
-    )
+    delivered = "it is the scene's picture now"
+    if instead is not None:
+        delivered = f"the scene has that of request {_short(instead)}"
     return (
-        f"scene {scene_id!r}: request {short} was made {purchase.state} by somebody else while "
-        f"its answer was on its way; its picture came, is kept, and {delivered}; see "
-        f"'{caretaker('attempts')}'"
+        f"scene {scene_id!r}: request {_short(purchase)} was made {purchase.state} by somebody "
+        "else while its answer was on its way; its picture came, is kept, and "
+        f"{delivered}; see '{caretaker('attempts')}'"
     )
 
 
-def overrun(purchase: Purchase, cost_microusd: int, caretaker: Caretaker) -> Failure:
+def overrun(purchase: Purchase, caretaker: Caretaker) -> Failure:
     """Say that a bill is above its hold, so that no cap can be kept."""
-    billed, held = usd_text(cost_microusd), usd_text(purchase.new.hold_microusd)
-    return Failure(
-        code="budget",
-        message=f"scene {purchase.new.scene_id!r} was billed ${billed} where at most "
-        f"${held} was expected, so this run cannot keep its caps; "
-        f"{_what_the_next_holds(purchase, caretaker)}",
-        retryable=True,
-    )
+    then = "the next one holds as much for every such picture"
+    if is_absurd(purchase):
+        then = (
+            "no picture costs that, so the next one does not hold as much: "
+            f"{_to_be_confirmed(purchase, caretaker)}"
+        )
+    message = f"{_billed_above(purchase)}, so this run cannot keep its caps; {then}"
+    return Failure(code="budget", message=message, retryable=True)
 
 
-def _what_the_next_holds(purchase: Purchase, caretaker: Caretaker) -> str:
-    if not is_absurd(purchase):
-        return "the next one holds as much for every such picture"
-    resolve = caretaker(f"resolve {purchase.new.attempt_id[:SHORT_ID]}")
+def absurd_bill(purchase: Purchase, caretaker: Caretaker) -> str:
+    """Put into words that a bill is absurd."""
     return (
-        "no picture costs that, so the next one does not hold as much: see the provider's "
-        f"bill, and say with '{resolve} --cost USD' what it says"
+        f"{_billed_above(purchase)}; it is counted as it came, but no price: "
+        f"{_to_be_confirmed(purchase, caretaker)}"
     )
+
+
+def _billed_above(purchase: Purchase) -> str:
+    billed, held = usd_text(purchase.cost_microusd or 0), usd_text(purchase.new.hold_microusd)
+    scene_id = purchase.new.scene_id
+    return f"scene {scene_id!r} was billed ${billed} where at most ${held} was expected"
+
+
+def _to_be_confirmed(purchase: Purchase, caretaker: Caretaker) -> str:
+    resolve = caretaker(f"resolve {_short(purchase)}")
+    return f"see the provider's bill, and say with '{resolve} --cost USD' what it says"
 
 
 def no_room(answer_bytes: int, *, lacks_files: bool) -> Failure:
@@ -260,27 +279,21 @@ def no_room(answer_bytes: int, *, lacks_files: bool) -> Failure:
             "the disk has no room for the files of another answer, however much space is free (it "
             "has no more inodes); remove files from it and run again"
         )
-    return Failure(code="storage", message=message, retryable=True)
+    return _storage(message)
 
 
 def billed_for_nothing(purchase: Purchase) -> Failure:
     """Say that a picture was paid for in vain while this run went on: it buys no other."""
-    short = purchase.new.attempt_id[:SHORT_ID]
-    return Failure(
-        code="no_picture",
-        message=f"request {short} was billed, and no picture came of it ({purchase.why}); "
-        "another run pays for another",
-    )
+    came = f"request {_short(purchase)} was billed, and no picture came of it ({purchase.why})"
+    return Failure(code="no_picture", message=f"{came}; another run pays for another")
 
 
 def pending(attempt_id: str, missing: MissingPicture | None) -> Failure:
     """Say that a picture is bought and not here, and that nothing is bought for it again."""
     where = "" if missing is None else f" ({missing.address}: {missing.problem})"
-    return Failure(
-        code="pending",
-        message=f"bought, and the picture is not here yet{where}; request {attempt_id[:SHORT_ID]} "
-        "is kept, the next run asks for it again, and nothing is bought twice",
-        retryable=True,
+    return _pending(
+        f"bought, and the picture is not here yet{where}; request {attempt_id[:SHORT_ID]} is kept, "
+        "the next run asks for it again, and nothing is bought twice"
     )
 
 
@@ -289,26 +302,22 @@ def being_made(attempt_id: str, making: BeingMade) -> Failure:
 
     Of all lines of a batch it is the same, so that they are told as one.
     """
+    where = in_the_making(making)
     if making.job.new.lane == "batch":
-        return Failure(
-            code="pending",
-            message=f"bought, and {in_the_making(making)}: the same command before then takes it "
-            "in, and nothing is bought twice",
-            retryable=True,
+        return _pending(
+            f"bought, and {where}: the same command before then takes it in, and nothing is bought "
+            "twice"
         )
-    return Failure(
-        code="pending",
-        message=f"bought, and {in_the_making(making)}; request {attempt_id[:SHORT_ID]}: the next "
-        "run before then takes it in, and nothing is bought twice",
-        retryable=True,
+    return _pending(
+        f"bought, and {where}; request {attempt_id[:SHORT_ID]}: the next run before then takes it "
+        "in, and nothing is bought twice"
     )
 
 
 def not_come_to(purchase: Purchase) -> Failure:
     """Say that a run has stopped before it came to a scene whose line had just ended."""
     if purchase.state is State.PAID:
-        message = "bought, and its picture is here; the next run brings it to its place"
-        return Failure(code="pending", message=message, retryable=True)
+        return _pending("bought, and its picture is here; the next run brings it to its place")
     message = f"the run had stopped; its line came to nothing: {purchase.why}"
     return Failure(code="cancelled", message=message, retryable=True)
 
@@ -325,30 +334,24 @@ def lost_with_its_batches(code: FailureCode, said: str) -> Failure:
 
 def queue_is_full(provider: str) -> Failure:
     """Say that a picture waits until its provider has made what is in its batches."""
-    return Failure(
-        code="pending",
-        message=f"{provider} takes no more into batches before those are made that it has; the "
-        "same command then puts this one into the next; nothing was sent",
-        retryable=True,
+    return _pending(
+        f"{provider} takes no more into batches before those are made that it has; the same "
+        "command then puts this one into the next; nothing was sent"
     )
 
 
 def in_the_making(making: BeingMade) -> str:
-    """Say where a picture is being made, by what name, and until when it is kept there."""
+    """Say where a picture is being made, by what name, and until when it is kept there.
+
+    Of a batch it is not said how far it is: its lines ask one by one.
+    """
     job = making.job
+    problem = f"; it was asked for in vain: {making.problem}" if making.problem else ""
     if job.new.lane == "batch":
-        return _in_a_batch(making)
+        batch = "" if job.accepted is None else f" {job.accepted.job_id[:SHOWN_JOB]}"
+        return f"being made in batch{batch} at {job.provider}, kept until {until(job)}{problem}"
     name = "" if job.accepted is None else f" (job {job.accepted.job_id[:SHOWN_JOB]})"
-    problem = f"; it was asked for in vain: {making.problem}" if making.problem else ""
     return f"being made at {job.provider}{name}, which keeps it until {until(job)}{problem}"
-
-
-def _in_a_batch(making: BeingMade) -> str:
-    """Say which batch a picture is a line of, and not how far it is: its lines ask one by one."""
-    job = making.job
-    name = "" if job.accepted is None else f" {job.accepted.job_id[:SHOWN_JOB]}"
-    problem = f"; it was asked for in vain: {making.problem}" if making.problem else ""
-    return f"being made in batch{name} at {job.provider}, kept until {until(job)}{problem}"
 
 
 def left_in_batches(
@@ -431,16 +434,13 @@ def busy(
         home: Its home, if that is not this one.
         is_away: No driver of that home is connected.
     """
-    short = purchase.new.attempt_id[:SHORT_ID]
+    short = _short(purchase)
     if home is not None:
         now = _of_home(home, caretaker, is_away=is_away)
         message = f"request {short} was sent by home {home}, {now}"
         return Failure(code="busy", message=message, retryable=True)
-    return Failure(
-        code="busy",
-        message=f"another run has it in work (request {short}); run again when that has ended",
-        retryable=True,
-    )
+    message = f"another run has it in work (request {short}); run again when that has ended"
+    return Failure(code="busy", message=message, retryable=True)
 
 
 def busy_elsewhere(count: int, home: str, caretaker: Caretaker, *, is_away: bool) -> str:
@@ -460,13 +460,10 @@ def _of_home(home: str, caretaker: Caretaker, *, is_away: bool) -> str:
 
 def on_another_machine(purchase: Purchase, home: str) -> Failure:
     """Say that a picture is paid for, and lies where this driver cannot fetch it."""
-    short = purchase.new.attempt_id[:SHORT_ID]
-    return Failure(
-        code="storage",
-        message=f"the picture was paid for (request {short}) and lies on the machine of home "
+    return _storage(
+        f"the picture was paid for (request {_short(purchase)}) and lies on the machine of home "
         f"{home}; nothing is bought again. Set `store` there and here, and put what lies there "
-        "into it with 'stage3 verify --fill-store' on that machine",
-        retryable=True,
+        "into it with 'stage3 verify --fill-store' on that machine"
     )
 
 
@@ -477,32 +474,18 @@ def lost_picture(attempt_id: str, failure: StorageFailed) -> Failure:
         message += f"; {failure.hint}"
         if not failure.reading:
             message += ", or run again with another --out: it is paid for and kept"
-    return Failure(code="storage", message=message, retryable=True)
+    return _storage(message)
 
 
 def no_storage(failure: StorageFailed, then: str | None = None) -> Failure:
     """Put into words that the disk did not take something, and what to do or what comes then."""
-    return Failure(code="storage", message=f"{failure}; {then or failure.hint}", retryable=True)
+    return _storage(f"{failure}; {then or failure.hint}")
 
 
 def kept_anyway(failure: StorageFailed, *, is_line: bool = False) -> Failure:
     """Put into words that the disk did not take a picture whose answer is not lost by that."""
-    if is_line:
-        then = f"{failure.hint}; its provider keeps the results, and the next run takes it in"
-    else:
-        then = f"{failure.hint}; the whole answer is kept, and the next run takes it in"
-    return no_storage(failure, then)
-
-
-def absurd_bill(purchase: Purchase, caretaker: Caretaker) -> str:
-    """Put into words that a bill is absurd."""
-    resolve = caretaker(f"resolve {purchase.new.attempt_id[:SHORT_ID]}")
-    billed = usd_text(purchase.cost_microusd or 0)
-    return (
-        f"scene {purchase.new.scene_id!r} was billed ${billed} where at most "
-        f"${usd_text(purchase.new.hold_microusd)} was expected; it is counted as it came, but no "
-        f"price: see the provider's bill, and say with '{resolve} --cost USD' what it says"
-    )
+    kept = "its provider keeps the results" if is_line else "the whole answer is kept"
+    return no_storage(failure, f"{failure.hint}; {kept}, and the next run takes it in")
 
 
 def bought_again(route: Route, again: Sum, paid_microusd: int, addresses: Collection[str]) -> str:

@@ -35,7 +35,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection
-from dataclasses import replace
+from dataclasses import KW_ONLY, dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -46,7 +46,6 @@ from stage3_plugin.domain.batch import BatchEnded
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.events import LedgerNotTidied, LedgerRecovered
 from stage3_plugin.domain.job import BeingMade, Job
-from stage3_plugin.domain.keys import Keys
 from stage3_plugin.domain.purchase import Purchase, Settlement
 from stage3_plugin.domain.states import OPEN, UNSETTLED, State
 from stage3_plugin.errors import StorageFailed
@@ -55,8 +54,7 @@ from stage3_plugin.ledger.session import Session
 from stage3_plugin.policy.polling import without_asking
 from stage3_plugin.policy.reuse import after_its_owner
 from stage3_plugin.policy.settlement import settlement_of
-from stage3_plugin.purchase.batching import Batching
-from stage3_plugin.purchase.conversation import Conversation
+from stage3_plugin.purchase.conversation import Batching, Conversation
 from stage3_plugin.purchase.drive import Drive, lost_job
 from stage3_plugin.purchase.endings import NOTHING_TO_SHOW, Endings, left_open
 from stage3_plugin.purchase.known import Known, Turns
@@ -91,6 +89,7 @@ ASKED_SOON = 2
 SOON_S = 0.2
 
 
+@dataclass(eq=False, repr=False)
 class Recovery:
     """Recovers what runs have left.
 
@@ -103,38 +102,33 @@ class Recovery:
         book: The ledger as the run sees it: it notes what is settled, and wakes who waits for it.
 
     Attributes:
+        endings: What it settles goes there, and is told from there.
         is_over: All is done, or was cut off.
         job_moved: Called whenever a job was asked for.
     """
 
-    def __init__(
-        self,
-        session: Session,
-        pictures: Pictures,
-        conversation_for: ConversationFor,
-        *,
-        longest_s: float,
-        taken_at_once: int = MOST_TAKEN_AT_ONCE,
-        book: RunLedger,
-    ) -> None:
-        self._session = session
-        self._pictures = pictures
-        self._conversation_for = conversation_for
-        self._turns = Turns(min(taken_at_once, MOST_TAKEN_AT_ONCE))
-        self._longest_s = longest_s
-        self._book = book
+    session: Session
+    pictures: Pictures
+    conversation_for: ConversationFor
+    _: KW_ONLY
+    longest_s: float
+    taken_at_once: int = MOST_TAKEN_AT_ONCE
+    book: RunLedger
+    is_over: bool = False
+    job_moved: Callable[[], None] = lambda: None
+
+    def __post_init__(self) -> None:
+        self._turns = Turns(min(self.taken_at_once, MOST_TAKEN_AT_ONCE))
         self._dead: set[str] = set()
         self._connected: dict[str, tuple[float, bool]] = {}
         self._found = deque[str]()
         self._known: dict[str, Known] = {}
         self._asking = DueItems[str](self._ask_again)
-        self._lost = LostRequests(session)
-        self._endings = Endings(session, pictures, book)
+        self._lost = LostRequests(self.session)
+        self.endings = Endings(self.session, self.pictures, self.book)
         self._open = set[str]()
         self._in_work: dict[str, str] = {}
         """Where the jobs of runs that have ended are, by name, until they have ended, too."""
-        self.is_over = False
-        self.job_moved: Callable[[], None] = lambda: None
 
     def look(self) -> None:
         """Find what there is to be looked after, before anything is bought.
@@ -142,7 +136,7 @@ class Recovery:
         Raises:
             StorageFailed: The ledger cannot be read.
         """
-        reader = self._session.reader
+        reader = self.session.reader
         seen = set[str]()
 
         def is_first(purchase: Purchase) -> bool:
@@ -153,7 +147,7 @@ class Recovery:
             return not was_seen
 
         for purchase in reader.open_purchases():
-            is_ours = purchase.new.run_id == self._session.run_id
+            is_ours = purchase.new.run_id == self.session.run_id
             if not is_ours and self.home_of(purchase) is None and is_first(purchase):
                 self._found.append(purchase.new.attempt_id)
                 self._open.add(name_of(purchase))
@@ -197,14 +191,14 @@ class Recovery:
                 beside.cancel_scope.cancel()
             if not self.is_halted:
                 await self._tidy()
-                left = self._session.reader.open_purchases()
-                self._session.owners.tidy(keep={one.new.run_id for one in left})
+                left = self.session.reader.open_purchases()
+                self.session.owners.tidy(keep={one.new.run_id for one in left})
         except StorageFailed as failure:
             trace.event(LedgerNotTidied(problem=str(failure)))
         finally:
             self.is_over = True
-            self._book.notify()
-        counted = self._endings.counted.copy()
+            self.book.notify()
+        counted = self.endings.counted.copy()
         unknown, void = counted.pop(State.UNKNOWN, 0), counted.pop(State.VOID, 0)
         if unknown or void or counted.total():
             adopted = counted.total()
@@ -241,7 +235,7 @@ class Recovery:
         if was_accepted(purchase) or is_lost(purchase):
             return True
         try:
-            return self._pictures.spool.has_whole_answer(name_of(purchase))
+            return self.pictures.spool.has_whole_answer(name_of(purchase))
         except StorageFailed:
             return True  # there may be one: bringing it on finds out, and reports it
 
@@ -251,12 +245,12 @@ class Recovery:
         A run of another home is never judged here: its answer may lie there. A lock that is free
         proves it for good.
         """
-        run_id, owners = purchase.new.run_id, self._session.owners
-        if run_id in self._dead or run_id == self._session.run_id:
+        run_id, owners = purchase.new.run_id, self.session.owners
+        if run_id in self._dead or run_id == self.session.run_id:
             return True
-        age_s = abs((self._session.now() - purchase.changed_at).total_seconds())
-        is_over = age_s > self._longest_s + MARGIN_S
-        is_left = self._pictures.spool.has_answer_left
+        age_s = abs((self.session.now() - purchase.changed_at).total_seconds())
+        is_over = age_s > self.longest_s + MARGIN_S
+        is_left = self.pictures.spool.has_answer_left
         if self.home_of(purchase) is not None or may_be_going(
             purchase, owners, is_over=is_over, is_left=is_left
         ):
@@ -268,14 +262,14 @@ class Recovery:
     def lives(self, purchase: Purchase) -> bool:
         """Return whether a purchase's run may live, as far as is known; our own does not count."""
         run_id = purchase.new.run_id
-        if run_id == self._session.run_id:
+        if run_id == self.session.run_id:
             return False
         home = self.home_of(purchase)
-        return self._session.owners.lives(run_id) if home is None else self._is_connected(home)
+        return self.session.owners.lives(run_id) if home is None else self._is_connected(home)
 
     def home_of(self, purchase: Purchase) -> str | None:
         """Return the home of a purchase's run; ``None`` if it is this one."""
-        return self._session.homes.other(purchase.new.run_id)
+        return self.session.homes.other(purchase.new.run_id)
 
     def is_left_elsewhere(self, purchase: Purchase) -> bool:
         """Return whether another home has a purchase in work, and no driver of it is connected."""
@@ -287,7 +281,7 @@ class Recovery:
         now = anyio.current_time()
         known = self._connected.get(home)
         if known is None or now - known[0] > CONNECTED_S:
-            self._connected[home] = known = now, self._session.reader.home_is_connected(home)
+            self._connected[home] = known = now, self.session.reader.home_is_connected(home)
         return known[1]
 
     async def bring_on(self, attempt_id: str) -> Brought:
@@ -305,16 +299,8 @@ class Recovery:
         """
         brought = await self._bring_on(attempt_id)
         if brought.attempted is not None and brought.purchase is not None:
-            self._endings.forget(brought.purchase)  # who asks has heard of it
+            self.endings.forget(brought.purchase)  # who asks has heard of it
         return brought
-
-    def refused_line(self, keys: Keys) -> tuple[Purchase, AttemptResult] | None:
-        """Return a line of a wish without a picture that no scene has heard of; each only once."""
-        return self._endings.refused(keys)
-
-    async def tell(self, line: Purchase) -> None:
-        """Note that a scene ends by what came of a line, for the runs after this; never raises."""
-        await self._endings.tell(line)
 
     async def new_batch_folder(self, token: str) -> Path:
         """Make the folder of a batch of this run, and note whose it is until it is held.
@@ -324,17 +310,17 @@ class Recovery:
         """
 
         def make() -> Path:
-            folder = self._pictures.new_folder(token)
-            batch_files.note_owner(folder, self._session.run_id)
+            folder = self.pictures.new_folder(token)
+            batch_files.note_owner(folder, self.session.run_id)
             return folder
 
-        return await self._pictures.blocking(make)
+        return await self.pictures.blocking(make)
 
     # One walk ------------------------------------------------------------------------------------
 
     async def _bring_on(self, attempt_id: str) -> Brought:
         try:
-            purchase = self._session.reader.purchase(attempt_id)
+            purchase = self.session.reader.purchase(attempt_id)
         except Exception as error:  # noqa: BLE001 - an odd row, too, must not keep the others
             left_open(attempt_id, error)
             return Brought(purchase=None, storage=_if_the_disk(error))
@@ -354,7 +340,7 @@ class Recovery:
         brought = self._brought(attempt_id, known)
         if known.waiters is None and _again_s(brought) is None:
             self._open.discard(name)
-        self._book.notify()
+        self.book.notify()
         return brought
 
     def _is_due(self, purchase: Purchase, known: Known) -> bool:
@@ -369,10 +355,10 @@ class Recovery:
         """Look after one job; what that raises is logged, and leaves it as it is."""
         known.storage = None
         if purchase.new.line is None:
-            self._endings.stuck.pop(name, None)
+            self.endings.stuck.pop(name, None)
         try:
             await self._recover(purchase, name, known)
-            stuck = self._endings.stuck.get(name)
+            stuck = self.endings.stuck.get(name)
             known.storage = None if stuck is None else stuck.storage
         except Exception as error:  # noqa: BLE001 - one that is odd must not keep the others
             known.storage = _if_the_disk(error)
@@ -397,7 +383,7 @@ class Recovery:
 
     def _drive_of(self, purchase: Purchase) -> Drive | None:
         """Return what drives a job; ``None`` if nothing here can speak with its provider."""
-        conversation = self._conversation_for(purchase.new.endpoint)
+        conversation = self.conversation_for(purchase.new.endpoint)
         is_line = conversation is not None and purchase.new.line is not None
         return conversation.batching if conversation is not None and is_line else conversation
 
@@ -411,8 +397,8 @@ class Recovery:
         """
         if drive is None:
             return None
-        age_s = (self._session.now() - purchase.held_at).total_seconds()
-        came = await self._turns.take(partial(drive.resume, name, self._book, age_s=age_s))
+        age_s = (self.session.now() - purchase.held_at).total_seconds()
+        came = await self._turns.take(partial(drive.resume, name, self.book, age_s=age_s))
         if came is not None and came.storage is not None and purchase.new.line is not None:
             raise came.storage
         return came
@@ -425,18 +411,18 @@ class Recovery:
         if not self.is_dead(purchase):
             return purchase
         is_complete = await self._has_answer(name)
-        if run_id == self._session.run_id and not is_complete:
+        if run_id == self.session.run_id and not is_complete:
             return purchase  # it may be on its way at this moment
         state = after_its_owner(purchase, answer_is_complete=is_complete)
         if state is State.PAID:
             await self._adopt(purchase, name, drive)
             return self._as_it_is(purchase)
         why = "its run ended before the whole answer came"
-        if state is State.VOID or self._session.owners.has_never_sent(run_id, name):
+        if state is State.VOID or self.session.owners.has_never_sent(run_id, name):
             state, why = State.VOID, "its run ended before it was sent"
         else:
-            await self._pictures.secure(name)  # what lies there is as it came
-        await self._endings.settle_job(purchase, Settlement(state=state, why=why), of=OPEN)
+            await self.pictures.secure(name)  # what lies there is as it came
+        await self.endings.settle_job(purchase, Settlement(state=state, why=why), of=OPEN)
         return self._as_it_is(purchase)
 
     async def _adopt(self, purchase: Purchase, name: str, drive: Drive | None) -> None:
@@ -456,7 +442,7 @@ class Recovery:
                 if purchase.new.line is None:
                     await self._lost.back(purchase, came.making)
             elif came is not None and (came.picture is not None or came.stays_open):
-                await self._endings.end(purchase, came)
+                await self.endings.end(purchase, came)
             found = self._as_it_is(purchase)
             # What was not read, for want of a turn or of its picture, must not be taken for lost.
             if came is None or came.stays_open or found.state is not State.UNKNOWN:
@@ -470,16 +456,16 @@ class Recovery:
                 self._note_found(after, name)
                 return after
         if came is not None and purchase.new.line is None:
-            self._endings.stuck[name] = came
+            self.endings.stuck[name] = came
         return purchase
 
     def _note_found(self, after: Purchase, name: str) -> None:
         """Note the end of what was provably never begun."""
-        lines = self._session.reader.lines_of(name) if after.new.line is not None else [after]
+        lines = self.session.reader.lines_of(name) if after.new.line is not None else [after]
         for one in lines:
             if one.state is State.REFUSED and one.decided_by is None:
-                self._endings.note(one)
-        self._book.notify()
+                self.endings.note(one)
+        self.book.notify()
 
     async def _ask(self, purchase: Purchase, name: str, drive: Drive | None, known: Known) -> None:
         """Ask for a job once, and take in what it has ended with."""
@@ -494,10 +480,10 @@ class Recovery:
                 token=name,
                 batching=drive,
                 known=known,
-                session=self._session,
-                pictures=self._pictures,
+                session=self.session,
+                pictures=self.pictures,
                 turns=self._turns,
-                endings=self._endings,
+                endings=self.endings,
             )
             if await results.take_left() and await self._tidy_lines(name):
                 return
@@ -544,33 +530,33 @@ class Recovery:
         """Settle a job by what is true of all of it."""
         if purchase.new.line is None:
             self._in_work.pop(purchase.new.attempt_id, None)
-            await self._endings.end(purchase, attempted)
+            await self.endings.end(purchase, attempted)
             return
         settlement = settlement_of(attempted, of_many=True)
         if settlement is not None:
-            await self._endings.settle_job(purchase, settlement, of=of)
+            await self.endings.settle_job(purchase, settlement, of=of)
 
     async def _unasked(self, purchase: Purchase, job: Job, known: Known) -> None:
         """Leave a job that nothing here can ask for, but for one that nobody ever could."""
         known.due = None
         if job.expires_at is None:
             return
-        unasked = without_asking((job.expires_at - self._session.now()).total_seconds())
+        unasked = without_asking((job.expires_at - self.session.now()).total_seconds())
         if unasked is not None:
             lost = Settlement(state=State.UNKNOWN, why=unasked.why)
-            await self._endings.settle_job(purchase, lost, of={State.ACCEPTED})
+            await self.endings.settle_job(purchase, lost, of={State.ACCEPTED})
 
     # How it stands -------------------------------------------------------------------------------
 
     def _brought(self, attempt_id: str, known: Known) -> Brought:
         """Return how a purchase stands, and what is known of it."""
         try:
-            purchase = self._session.reader.purchase(attempt_id)
+            purchase = self.session.reader.purchase(attempt_id)
         except StorageFailed:
             return Brought(purchase=None)
         if purchase is None or purchase.state not in UNSETTLED:
-            return Brought(purchase=purchase, attempted=self._endings.came.get(attempt_id))
-        stuck = self._endings.stuck.get(attempt_id)
+            return Brought(purchase=purchase, attempted=self.endings.came.get(attempt_id))
+        stuck = self.endings.stuck.get(attempt_id)
         if stuck is not None:
             return Brought(
                 purchase=purchase,
@@ -588,18 +574,18 @@ class Recovery:
         )
 
     def _as_it_is(self, purchase: Purchase) -> Purchase:
-        return self._session.reader.purchase(purchase.new.attempt_id) or purchase
+        return self.session.reader.purchase(purchase.new.attempt_id) or purchase
 
     async def _has_answer(self, name: str) -> bool:
         """Return whether a whole answer lies in the spool."""
-        return await self._pictures.blocking(partial(self._pictures.spool.has_whole_answer, name))
+        return await self.pictures.blocking(partial(self.pictures.spool.has_whole_answer, name))
 
     # What is not needed any more -----------------------------------------------------------------
 
     async def _tidy(self) -> None:
         """Remove the received answers of what is settled and has nothing to show."""
-        for name in await self._pictures.received():
-            purchase = self._session.reader.purchase(name)
+        for name in await self.pictures.received():
+            purchase = self.session.reader.purchase(name)
             if purchase is None:
                 await self._tidy_batch(name)
                 continue
@@ -608,32 +594,32 @@ class Recovery:
             # What a person called unbilled was kept as it came until then, and stays: it may be
             # what the person's word is to be held against.
             if purchase.state is State.PAID or purchase.decided_by is None:
-                await self._pictures.remove_answer(name)
+                await self.pictures.remove_answer(name)
 
     async def _tidy_batch(self, token: str) -> None:
         """Remove the folder of a batch that has ended, or of one that was never held."""
-        if self._session.reader.job_named(token) is not None:
+        if self.session.reader.job_named(token) is not None:
             await self._tidy_lines(token)
             return
-        folder, run_id = self._pictures.spool.folder_of(token), self._session.run_id
-        owner = await self._pictures.blocking(partial(batch_files.owner_of, folder))
+        folder, run_id = self.pictures.spool.folder_of(token), self.session.run_id
+        owner = await self.pictures.blocking(partial(batch_files.owner_of, folder))
         if owner is None:
-            is_over = await self._pictures.blocking(partial(batch_files.is_abandoned, folder))
+            is_over = await self.pictures.blocking(partial(batch_files.is_abandoned, folder))
         else:
-            is_over = owner != run_id and not self._session.owners.lives(owner)
+            is_over = owner != run_id and not self.session.owners.lives(owner)
         if is_over:
-            await self._pictures.remove_answer(token)
+            await self.pictures.remove_answer(token)
 
     async def _tidy_lines(self, token: str) -> bool:
         """Remove the folder of a batch whose last line is final; return whether it is.
 
         What a person has decided about keeps it: it may be what their word is to be held against.
         """
-        lines = self._session.reader.lines_of(token)
+        lines = self.session.reader.lines_of(token)
         if any(one.state in UNSETTLED for one in lines):
             return False
         if all(one.decided_by != "user" or one.state is State.PAID for one in lines):
-            await self._pictures.remove_answer(token)
+            await self.pictures.remove_answer(token)
         return True
 
 

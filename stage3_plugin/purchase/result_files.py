@@ -96,11 +96,6 @@ class Results:
         """Return what says which of two is the worse."""
         return (self.storage is not None, self.interrupted, self.stops_run, bool(self.problem))
 
-    @property
-    def are_whole(self) -> bool:
-        """Return whether every file is here whole."""
-        return not self.problem
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadLine:
@@ -125,6 +120,7 @@ _MORE_COMES = frozenset({"lacking", "not here"})
 """Then a line without a picture is not believed yet: another one of its key may have it."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class ResultFiles:
     """The result files of batches at one provider.
 
@@ -133,10 +129,8 @@ class ResultFiles:
         asking: Asks for files.
     """
 
-    def __init__(self, lane: BatchLane, asking: Asking) -> None:
-        self._lane = lane
-        self._asking = asking
-        self._pictures = asking.pictures
+    lane: BatchLane
+    asking: Asking
 
     async def are_here(self, folder: Path, ended: BatchEnded) -> bool:
         """Return whether all files of a batch are here whole.
@@ -145,7 +139,7 @@ class ResultFiles:
             StorageFailed: The disk does not say.
         """
         wholes = [batch_files.whole_of(folder, url) for url in ended.files]
-        return await self._pictures.blocking(lambda: all(map(batch_files.is_there, wholes)))
+        return await self.asking.pictures.blocking(lambda: all(map(batch_files.is_there, wholes)))
 
     async def here(
         self, folder: Path, ended: BatchEnded, job: Job, *, lines: int | None = None
@@ -158,7 +152,7 @@ class ResultFiles:
         """
         files: list[ResultFile] = []
         worst = Results()
-        most_bytes = None if lines is None else self._asking.most_bytes * (2 * lines + _MORE_LINES)
+        most_bytes = None if lines is None else self.asking.most_bytes * (2 * lines + _MORE_LINES)
         for url in ended.files:
             came = await self._came(folder, url, most_bytes)
             files += came.files
@@ -171,7 +165,7 @@ class ResultFiles:
         """Return whether the time is over for which the provider has promised to have the files."""
         if job.expires_at is None or worst.interrupted or worst.storage is not None:
             return False
-        left_s = (job.expires_at - self._asking.now()).total_seconds()
+        left_s = (job.expires_at - self.asking.now()).total_seconds()
         is_unaskable = worst.problem and worst.again_s is None
         return left_s <= (-UNHEARD_S if is_unaskable else 0.0)
 
@@ -179,29 +173,31 @@ class ResultFiles:
         """Have one file come, unless it is here; once more where another key can be had."""
         whole = batch_files.whole_of(folder, url)
         try:
-            if await self._pictures.blocking(partial(batch_files.is_there, whole)):
+            if await self.asking.pictures.blocking(partial(batch_files.is_there, whole)):
                 return Results(files=(ResultFile(path=whole, is_whole=True),))
             download = partial(self._downloaded, url, whole, most_bytes)
-            return await self._asking.by_key(download, lambda came: came.is_of_the_key)
+            return await self.asking.by_key(download, lambda came: came.is_of_the_key)
         except StorageFailed as failure:
             return Results(problem=str(failure), storage=failure)
 
     async def _downloaded(self, url: str, whole: Path, most_bytes: int | None) -> Results:
         """Get a file once, into one of its own; what is worth nothing is removed."""
-        part = await self._pictures.blocking(partial(batch_files.new_part, whole))
+        part = await self.asking.pictures.blocking(partial(batch_files.new_part, whole))
         came = Results()
         try:
             with _Arriving(part, most_bytes) as arriving:
-                exchange = await self._asking.downloaded(url, arriving.opened)
+                exchange = await self.asking.client.download(
+                    self.asking.masked.restored(url), arriving.opened, hosts=self.asking.hosts
+                )
             if exchange.storage is not None:
                 raise exchange.storage
             is_whole = False
             if arriving.status == _OK:
                 inflate = partial(inflate_file, part, arriving.codings, most_bytes=most_bytes)
-                is_whole = await self._pictures.blocking(inflate) and exchange.complete
-                await self._pictures.blocking(partial(cover, part, self._asking.masked))
+                is_whole = await self.asking.pictures.blocking(inflate) and exchange.complete
+                await self.asking.pictures.blocking(partial(cover, part, self.asking.masked))
             if is_whole:
-                await self._pictures.blocking(partial(batch_files.keep, part, whole))
+                await self.asking.pictures.blocking(partial(batch_files.keep, part, whole))
                 came = Results(files=(ResultFile(path=whole, is_whole=True),))
             else:
                 came = _not_whole(exchange, arriving.status)
@@ -211,7 +207,7 @@ class ResultFiles:
         finally:
             if not came.files:
                 with anyio.CancelScope(shield=True):
-                    await self._pictures.blocking(partial(remove, part))
+                    await self.asking.pictures.blocking(partial(remove, part))
         return came
 
     # Line by line --------------------------------------------------------------------------------
@@ -224,7 +220,7 @@ class ResultFiles:
             ended: What has ended it.
             results: Its files.
         """
-        return Reading(self._lane, self._asking, folder, ended, results)
+        return Reading(self, folder, ended, results)
 
     async def claim(self, line: ReadLine, to: Path) -> None:
         """Make a line the answer of its purchase: from now on it lies in that one's folder.
@@ -234,7 +230,7 @@ class ResultFiles:
         Raises:
             StorageFailed: The disk did not let us.
         """
-        blocking = self._pictures.blocking
+        blocking = self.asking.pictures.blocking
         if await blocking(partial(batch_files.move_line, line.folder, to)):
             return
         is_there = await blocking(partial(is_complete, to))
@@ -249,7 +245,7 @@ class ResultFiles:
 
     async def _lacks_picture(self, folder: Path) -> bool:
         """Return whether the line that lies in a folder has no picture."""
-        said = await self._asking.understood(folder, self._lane.said)
+        said = await self.asking.understood(folder, self.lane.said)
         return isinstance(said, Unclear) or not _has_picture(said)
 
 
@@ -272,6 +268,7 @@ def _not_whole(exchange: Exchange, status: int | None) -> Results:
     )
 
 
+@dataclass(eq=False, repr=False)
 class Reading:
     """One walk through the result files of a batch, with flat memory: one line for each key.
 
@@ -287,18 +284,16 @@ class Reading:
             whole, or where the interrupt has cut it short: the files stay, for a later run.
     """
 
-    def __init__(
-        self, lane: BatchLane, asking: Asking, folder: Path, ended: BatchEnded, results: Results
-    ) -> None:
-        self.passed = 0
-        self.lacking: AttemptResult | None = None
-        self._lane = lane
-        self._asking = asking
-        self._blocking = asking.pictures.blocking
-        self._folder = folder
-        self._into = folder / f"lines-{secrets.token_hex(8)}"
-        self._ended = ended
-        self._results = results
+    of: ResultFiles
+    folder: Path
+    ended: BatchEnded
+    results: Results
+    passed: int = 0
+    lacking: AttemptResult | None = None
+
+    def __post_init__(self) -> None:
+        self._blocking = self.of.asking.pictures.blocking
+        self._into = self.folder / f"lines-{secrets.token_hex(8)}"
         self._later: dict[str, ReadLine] = {}
         self._weights: dict[str, int] = {}
         self._ran: set[int] = set()
@@ -310,19 +305,19 @@ class Reading:
         Raises:
             StorageFailed: The disk did not take a line, or did not give one.
         """
-        ended, results, how, passed = self._ended, self._results, list[_How](), 0
-        make = self._asking.pictures.spool.state_dir.make
+        ended, results, how, passed = self.ended, self.results, list[_How](), 0
+        make = self.of.asking.pictures.spool.state_dir.make
         try:
-            await self._blocking(partial(make, self._into, below=self._folder))
+            await self._blocking(partial(make, self._into, below=self.folder))
             for file in results.files:
                 good, odd = self._good, self._odd
                 lines = lines_in(
                     file.path,
                     is_whole=file.is_whole,
                     into=self._into,
-                    most_bytes=self._asking.most_bytes,
-                    masked=self._asking.masked,
-                    token=self._folder.name,
+                    most_bytes=self.of.asking.most_bytes,
+                    masked=self.of.asking.masked,
+                    token=self.folder.name,
                 )
                 with closing(lines):
                     while (one := await self._blocking(partial(next, lines, None))) is not None:
@@ -363,25 +358,25 @@ class Reading:
 
     async def _standing(self, how: Sequence[_How]) -> _Standing:
         """Return what the files say that were read; those with too little in them come again."""
-        standing = _standing(self._ended, how, ran=len(self._ran), odd=self._odd)
-        if standing != "lacking" or self._results.is_over:
+        standing = _standing(self.ended, how, ran=len(self._ran), odd=self._odd)
+        if standing != "lacking" or self.results.is_over:
             return standing
-        files = [file.path for file in self._results.files]
-        asked = await self._blocking(partial(batch_files.ask_anew, self._folder, files))
+        files = [file.path for file in self.results.files]
+        asked = await self._blocking(partial(batch_files.ask_anew, self.folder, files))
         return "in doubt" if asked > MOST_ANEW else standing
 
     async def _weighed(self, line: SpooledLine) -> ReadLine | None:
         """Return a line that has a picture; one that has none waits, and a lighter one goes."""
         said: LineSaid | Unclear | None = None
         if not line.problem:
-            said = await self._asking.understood(line.folder, self._lane.said)
+            said = await self.of.asking.understood(line.folder, self.of.lane.said)
         if not isinstance(said, LineSaid) or said.key is None:
             self._odd += 1
             await self._remove(line.folder)
             return None
         self._good += 1
         key, weight = said.key, _weight(said)
-        number = line_of(self._folder.name, key)
+        number = line_of(self.folder.name, key)
         if number is not None and not said.never_ran:
             self._ran.add(number)
         if weight <= self._weights.get(key, -1):

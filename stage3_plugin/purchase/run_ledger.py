@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import partial
 from typing import TypeAlias
@@ -32,7 +32,7 @@ from stage3_plugin.purchase import messages
 from stage3_plugin.purchase.takes import LiveTake, Part, live_takes, needed, standing
 
 WITHDRAWING_S = 5.0
-"""For so long a run that ends waits for a ledger that took a hold and did not say so."""
+"""For so long a run that ends begins anew to ask a ledger that took a hold and did not say so."""
 _ASKED_AGAIN_S = 0.5
 
 
@@ -56,6 +56,7 @@ class Line:
     instead_of: Purchase | None = None
 
 
+@dataclass(eq=False, repr=False)
 class RunLedger:
     """The ledger as one run sees it.
 
@@ -71,66 +72,58 @@ class RunLedger:
         LedgerFailed: Here and in every method: the database did not let us.
 
     Attributes:
+        limits: The caps.
+        version: Counts how often this run's purchases have changed so that a cap may have room
+            again.
         overrun: The first bill that was higher than what was held for it, while there is a cap.
         overruns: How many such bills were recorded by this run, whichever run they are of: those
             of a batch come to a later run than the one that has held for them.
     """
 
-    def __init__(
-        self,
-        session: Session,
-        *,
-        is_local: bool,
-        limits: Limits,
-        on_unknown: OnUnknown,
-        caretaker: Callable[[str], str],
-        story: str = "",
-    ) -> None:
-        self.is_local = is_local
-        self.overrun: Purchase | None = None
-        self.overruns = 0
-        self._session = session
-        self._limits = limits
-        self._on_unknown: OnUnknown = on_unknown
-        self._story = story
-        self._story_is_noted = False
-        self._first_event = session.reader.last_event()
-        self.caretaker = caretaker
-        self._version = 0
-        self._waited_for: anyio.Event | None = None
-        self._in_doubt: list[str] = []
-        """What may be held, and was not sent: its commit's fate is not known."""
+    session: Session
+    _: KW_ONLY
+    is_local: bool
+    limits: Limits
+    on_unknown: OnUnknown
+    caretaker: Callable[[str], str]
+    story: str = ""
+    version: int = 0
+    overrun: Purchase | None = None
+    overruns: int = 0
+    _story_is_noted: bool = False
+    _waited_for: anyio.Event | None = None
+    _in_doubt: list[str] = field(default_factory=list[str])
+    """What may be held, and was not sent: its commit's fate is not known."""
+
+    def __post_init__(self) -> None:
+        self._first_event = self.session.reader.last_event()
 
     @property
     def reader(self) -> Ledger:
         """Return what the run reads with."""
-        return self._session.reader
+        return self.session.reader
 
     def find(self, keys: Keys, part: Part) -> LiveTake | None:
         """Return the purchase that stands for a take of a scene, of any run, if one does.
 
         The reader sees what is durable; the hold asks again, in its transaction.
         """
-        return part.among(live_takes(self._session.reader, keys, wanted=part.wanted))
+        return part.among(live_takes(self.session.reader, keys, wanted=part.wanted))
 
     def age_s(self, held: Held) -> float:
         """Return the seconds since a hold by the wall clock; 0 where it is set back."""
         if held.held_at is None:
             return 0.0
-        return max(0.0, (self._session.now() - held.held_at).total_seconds())
-
-    def purchase(self, attempt_id: str) -> Purchase | None:
-        """Return a purchase of any run as it stands now."""
-        return self._session.reader.purchase(attempt_id)
+        return max(0.0, (self.session.now() - held.held_at).total_seconds())
 
     def standing(self, take: LiveTake, keys: Keys) -> Reuse:
         """Return what a purchase means for the take that it stands for."""
         return standing(
-            self._session.reader,
+            self.session.reader,
             take,
             keys,
             state=take.purchase.state,
-            on_unknown=self._on_unknown,
+            on_unknown=self.on_unknown,
         )
 
     async def hold(
@@ -156,21 +149,15 @@ class RunLedger:
             way of; then nothing was changed.
         """
         news = [
-            self._new(
-                line,
-                most,
-                route,
-                job=route.new_job(line.request) if batch is None else batch,
-                number=None if batch is None else number,
-            )
+            self._new(line, most, route, batch, number)
             for number, (line, most) in enumerate(zip(lines, most_microusd, strict=True))
         ]
         for new, line in zip(news, lines, strict=True):
             line.part.turn_to(new.attempt_id)  # before other takes would see it in the ledger
-        self._session.claim.renew()
-        today = self._session.calendar.today()
+        self.session.claim.renew()
+        today = self.session.calendar.today()
         try:
-            held = await self._session.commit(partial(self._write_lines, news, lines, route, today))
+            held = await self.session.commit(partial(self._write_lines, news, lines, route, today))
         except _NotAll as refusal:
             return refusal.in_the_way
         except LedgerInDoubt:
@@ -180,20 +167,14 @@ class RunLedger:
         return held
 
     def _new(
-        self,
-        line: Line,
-        most_microusd: int,
-        route: Route,
-        *,
-        job: NewJob | None,
-        number: int | None,
+        self, line: Line, most_microusd: int, route: Route, batch: NewJob | None, number: int
     ) -> NewPurchase:
         request, keys = line.request, line.keys
         return NewPurchase(
             attempt_id=secrets.token_hex(16),
             scene_key=keys.scene_key,
             scene_id=request.scene_id,
-            run_id=self._session.run_id,
+            run_id=self.session.run_id,
             endpoint=route.endpoint_of(request.model),
             size=request.size,
             quality=request.quality,
@@ -202,8 +183,8 @@ class RunLedger:
             content_key=keys.content_key,
             base_key=keys.base_key,
             subject_key=keys.subject_key,
-            job=job,
-            line=number,
+            job=batch or route.new_job(request),
+            line=None if batch is None else number,
         )
 
     def _write_lines(
@@ -225,18 +206,18 @@ class RunLedger:
                 in_the_way[place] = one
         if in_the_way:
             raise _NotAll(in_the_way)
-        if self._story and not self._story_is_noted:
-            ledger.name_story(self._session.run_id, self._story)
+        if self.story and not self._story_is_noted:
+            ledger.name_story(self.session.run_id, self.story)
         if not self.is_local:
             job = None if news[0].line is None else news[0].job
-            self._session.claim.note_held(job.token or "" if job else news[0].attempt_id)
+            self.session.claim.note_held(job.token or "" if job else news[0].attempt_id)
         return held
 
     def _hold_slot(
         self, new: NewPurchase, line: Line, route: Route, day: date, ledger: Ledger
     ) -> InTheWay:
         """Hold a free slot, unless something stands for the take, or is in doubt elsewhere."""
-        now, keys, part = self._session.now(), line.keys, line.part
+        now, keys, part = self.session.now(), line.keys, line.part
         unseen = {
             bad.new.slot: bad  # it cannot have been seen yet
             for bad in ledger.billed_for_nothing_since(keys, self._first_event)
@@ -279,7 +260,7 @@ class RunLedger:
                 base_key=known_as.base_key,
             )
         new = replace(new, slot=slots[0])
-        held = ledger.hold(new, self._limits, day=day, now=now, known_as=known_as)
+        held = ledger.hold(new, self.limits, day=day, now=now, known_as=known_as)
         if isinstance(held, Purchase):
             return LiveTake(held, number)
         return replace(held, number=number) if isinstance(held, Held) else held
@@ -297,8 +278,8 @@ class RunLedger:
         Raises:
             JobRefused: It is the name of another job, or this one has another.
         """
-        now = self._session.now
-        return await self._session.commit(lambda ledger: ledger.accept(name, accepted, now=now()))
+        now = self.session.now
+        return await self.session.commit(lambda ledger: ledger.accept(name, accepted, now=now()))
 
     def take_to_be(self, keys: Keys, part: Part, *, but: Purchase | None) -> int:
         """Return which take of its wish a part is to be, where nothing stands for it.
@@ -310,7 +291,7 @@ class RunLedger:
             part: Which take of its scene it is.
             but: One that is written off for it.
         """
-        reader, wanted = self._session.reader, part.wanted
+        reader, wanted = self.session.reader, part.wanted
         live = [] if wanted == 1 else live_takes(reader, keys, wanted=wanted)
         lost = None if but is None else but.new.attempt_id
         return part.reserve({one.number for one in live if one.purchase.new.attempt_id != lost})
@@ -331,11 +312,11 @@ class RunLedger:
         Raises:
             IllegalTransition: It was settled otherwise meanwhile.
         """
-        now = self._session.now
-        after = await self._session.commit(
+        now = self.session.now
+        after = await self.session.commit(
             lambda ledger: ledger.settle(name, settlement, of=of, now=now())
         )
-        self._session.claim.forget(name)
+        self.session.claim.forget(name)
         for purchase in after:
             self.note(purchase)
         return after
@@ -343,13 +324,15 @@ class RunLedger:
     async def withdraw(self) -> None:
         """Give back what may be held and was never sent, once the ledger answers again.
 
-        To be called by the run itself when it sends nothing more. What is left then is seen by the
-        next run of this home in the list of what was sent.
+        To be called by the run itself when it sends nothing more. It begins to ask for some
+        seconds (:data:`WITHDRAWING_S`); a commit that is on its way is waited for to its end, and
+        for as long as a ledger on a server waits for that. What is left then is seen by the next
+        run of this home in the list of what was sent.
         """
         with anyio.move_on_after(WITHDRAWING_S, shield=True):
             while self._in_doubt:
                 try:
-                    await self._session.commit(self._write_void)
+                    await self.session.commit(self._write_void)
                 except LedgerFailed:
                     await anyio.sleep(_ASKED_AGAIN_S)
                 else:
@@ -361,10 +344,10 @@ class RunLedger:
         Raises:
             StorageFailed: The disk did not take it: it must not leave.
         """
-        self._session.claim.note_sent(name)
+        self.session.claim.note_sent(name)
 
     def _write_void(self, ledger: Ledger) -> None:
-        now = self._session.now()
+        now = self.session.now()
         unsent = Settlement(state=State.VOID, why="its commit was in doubt; it was never sent")
         for attempt_id in self._in_doubt:
             if ledger.purchase(attempt_id) is not None:
@@ -372,39 +355,29 @@ class RunLedger:
 
     def note(self, purchase: Purchase) -> None:
         """Note that a purchase was settled, of this or any other run."""
-        cost, is_ours = purchase.cost_microusd, purchase.new.run_id == self._session.run_id
+        cost, is_ours = purchase.cost_microusd, purchase.new.run_id == self.session.run_id
         is_over = cost is not None and cost > purchase.new.hold_microusd
         self.overruns += is_over
-        if self._limits.any and is_ours and is_over:
+        if self.limits.any and is_ours and is_over:
             self.overrun = self.overrun or purchase
         if is_absurd(purchase):
             warn_of(messages.absurd_bill(purchase, self.caretaker))
         self.notify()
 
-    @property
-    def is_capped(self) -> bool:
-        """Return whether there is a cap at all."""
-        return self._limits.any
-
-    @property
-    def version(self) -> int:
-        """Count how often this run's purchases have changed so that a cap may have room again."""
-        return self._version
-
     async def changed(self, since: int) -> None:
         """Wait until :attr:`version` is more than ``since``."""
-        while self._version <= since:
+        while self.version <= since:
             if self._waited_for is None:
                 self._waited_for = anyio.Event()
             await self._waited_for.wait()
 
     def resets_at(self, day: date) -> datetime:
         """Return when a day that is counted now ends, in UTC; the ledger's may be after today."""
-        return self._session.calendar.resets_at(day).astimezone(UTC)
+        return self.session.calendar.resets_at(day).astimezone(UTC)
 
     def notify(self) -> None:
         """Wake the claims that wait for a purchase to be settled, to look again."""
-        self._version += 1
+        self.version += 1
         if self._waited_for is not None:
             self._waited_for.set()
             self._waited_for = None

@@ -198,25 +198,22 @@ class Takes:
     run, a plan and a survey alike.
 
     Args:
-        ledger: To read; ``None`` if there is none yet.
+        ledger: To read.
     """
 
-    def __init__(self, ledger: Ledger | None) -> None:
+    def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
     def of(self, scene_id: str) -> list[Purchase]:
         """Return the pictures of a scene, or of a sheet, those that came first first."""
-        numbers = self._numbers.get(scene_id, ())
-        found = [] if self._ledger is None else self._ledger.numbered(numbers)
-        return sorted(found, key=_CAME_AT)
-
-    def current(self, scene_id: str, keys: Keys) -> list[Purchase]:
-        """Return those that are made from what is wanted now; see :meth:`current_among`."""
-        return self.current_among(self.of(scene_id), keys)
+        return sorted(self._ledger.numbered(self._numbers.get(scene_id, ())), key=_CAME_AT)
 
     def first(self, scene_id: str, keys: Keys) -> Purchase | None:
-        """Return the one of them that others are shown, where nobody chose one."""
-        return next(iter(self.current(scene_id, keys)), None)
+        """Return the one of those that are current that others are shown, where nobody chose one.
+
+        See :meth:`current_among`.
+        """
+        return next(iter(self.current_among(self.of(scene_id), keys)), None)
 
     def with_bytes(self, scene_id: str, sha256: str) -> Purchase | None:
         """Return the picture of a scene that has these bytes."""
@@ -224,8 +221,7 @@ class Takes:
 
     def with_others(self, bare: Keys) -> Purchase | None:
         """Return the newest picture of a wish with whatever references, or with none."""
-        found = [] if self._ledger is None else self._ledger.with_base(bare.base_keys)
-        return next(iter(found), None)
+        return next(iter(self._ledger.with_base(bare.base_keys)), None)
 
     def current_among(self, takes: Sequence[Purchase], keys: Keys) -> list[Purchase]:
         """Return those pictures of a scene that are made from what is wanted now.
@@ -238,8 +234,6 @@ class Takes:
             takes: The pictures of the scene.
             keys: Those of the first take of what is wanted.
         """
-        if self._ledger is None or not takes:
-            return []
         known = frozenset(keys.all)
         return self._in_order([one for one in takes if _is_current(one, keys, known)])
 
@@ -254,13 +248,12 @@ class Takes:
 
     @cached_property
     def _numbers(self) -> dict[str, list[int]]:
-        return {} if self._ledger is None else self._ledger.picture_numbers()
+        return self._ledger.picture_numbers()
 
     @cached_property
     def _shown_where(self) -> ShownWhere:
         found: ShownWhere = {}
-        shown = () if self._ledger is None else self._ledger.shown_others()
-        for number, (scene_id, details) in enumerate(shown):
+        for number, (scene_id, details) in enumerate(self._ledger.shown_others()):
             for sha256 in (shown_by(details) or {}).values():
                 scenes, _ = found.get(sha256, (set[str](), 0))
                 scenes.add(scene_id)

@@ -245,7 +245,7 @@ class KnowingLimiter(Limiter):
     def may_send(self, now: float, in_flight: int) -> Permission:
         if self._first_at is None:
             self._first_at = now
-        if in_flight >= self._ceiling:
+        if in_flight >= self.ceiling:
             return Permission(allowed=False)
         wait_s = self._limit.wait_s(now - self._first_at, in_flight)
         if wait_s == math.inf:

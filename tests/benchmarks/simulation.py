@@ -251,7 +251,7 @@ class KnowingLimiter(Limiter):
 
     def may_send(self, now: float, in_flight: int) -> Permission:
         wait_s = self._limit.wait_s(self._world.now, in_flight)
-        if in_flight >= self._ceiling or wait_s == math.inf:
+        if in_flight >= self.ceiling or wait_s == math.inf:
             return Permission(allowed=False)
         return Permission(allowed=wait_s == 0, wake_at=now + wait_s if wait_s else None)
 

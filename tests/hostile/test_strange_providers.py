@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, TypeVar, cast
 
 import anyio.to_thread
@@ -23,11 +24,12 @@ from stage3_plugin.domain.picture import InlinePicture, RemotePicture
 from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.states import State
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
-from stage3_plugin.engine.run_state import RunState
+from stage3_plugin.engine.following import Following
 from stage3_plugin.errors import ProviderBroken
 from stage3_plugin.policy.settlement import settlement_of
 from stage3_plugin.providers.base import Looked, Polled
 from stage3_plugin.providers.guarding import guarded
+from stage3_plugin.purchase.asking import Asking
 from stage3_plugin.purchase.conversation import Conversation
 from stage3_plugin.purchase.maker import Jobs
 from stage3_plugin.purchase.run_ledger import RunLedger
@@ -158,17 +160,13 @@ async def speaking(
     )
     pictures = Stored(state_dir).pictures(max_pixels=1 << 24, blocking=in_thread)
     asked, hosts = guarded(strange, "strange"), PictureHosts(api.base_url)
-    yield (
-        Conversation(
-            asked,
-            client,
-            pictures,
-            hosts=hosts,
-            job_hosts=JobHosts(api.base_url, api.base_url),
-            most_bytes=MOST_BODY_BYTES,
-        ),
-        pictures,
+    asking = Asking(
+        client=client,
+        pictures=pictures,
+        hosts=JobHosts(api.base_url, api.base_url),
+        most_bytes=MOST_BODY_BYTES,
     )
+    yield Conversation(asked, asking, hosts), pictures
 
 
 async def begun(api: ImageApi, state_dir: Path, strange: Strange) -> AttemptResult:
@@ -343,10 +341,10 @@ def test_no_money_is_held_by_what_is_no_estimate(estimate: Says) -> None:
     asked = guarded(Strange(estimate=estimate), "strange")
     with pytest.raises(ProviderBroken, match="estimate of the provider 'strange' r") as broken:
         asked.estimate(request())
-    state = RunState()
-    failure = state.stop_on(broken.value)
+    run = SimpleNamespace(broken=None, stop=lambda _: None)
+    failure = Following.stop_on(cast("Following", run), broken.value)
 
-    assert (failure.code, state.broken) == ("rejected", broken.value)
+    assert (failure.code, run.broken) == ("rejected", broken.value)
     assert failure.message.endswith("nothing was sent")
     assert broken.value.hint is not None
 

@@ -173,7 +173,7 @@ def cap_looked_at_outside() -> None:
         **more: Any,
     ) -> list[Held] | Mapping[int, InTheWay]:
         (hold_microusd,) = most_microusd
-        session, limits = self._session, self._limits
+        session, limits = self.session, self.limits
         day, cap_microusd = session.calendar.today(), limits.total_microusd
         spent_microusd = session.reader.sums(
             run_id=session.run_id, provider=route.endpoint.provider, day=day
@@ -188,11 +188,11 @@ def cap_looked_at_outside() -> None:
                 day=day,
             )
             return {0: over}
-        self._limits = Limits()
+        self.limits = Limits()
         try:
             return await hold(self, lines, most_microusd, route=route, **more)
         finally:
-            self._limits = limits
+            self.limits = limits
 
     place_of(Step.HELD).put(look_then_hold)
 

@@ -48,16 +48,16 @@ class Step(StrEnum):
 
     # Of a batch: what is uploaded, the one paid request, and what came of its lines.
     NOTED = "stage3_plugin.storage.spool.batch_files:note_owner"
-    WRITTEN = "stage3_plugin.purchase.batching:Batching.write"
-    UPLOADED = "stage3_plugin.purchase.batching:Batching.upload"
-    LATE = "stage3_plugin.engine.run_state:RunContext.is_late"
+    WRITTEN = "stage3_plugin.purchase.conversation:Batching.write"
+    UPLOADED = "stage3_plugin.purchase.conversation:Batching.upload"
+    LATE = "stage3_plugin.engine.following:Following.is_late"
     CREATE = "stage3_plugin.purchase.drive:Drive._send"
     SETTLE_LINES = "stage3_plugin.purchase.endings:Endings.settle_job"
     POLL = "stage3_plugin.purchase.drive:Drive.ask"
     RESULTS = "stage3_plugin.purchase.result_files:ResultFiles.here"
     KEPT = "stage3_plugin.storage.spool.batch_files:keep"
     CLAIM = "stage3_plugin.purchase.result_files:ResultFiles.claim"
-    RESUMED = "stage3_plugin.purchase.batching:Batching.resume_line"
+    RESUMED = "stage3_plugin.purchase.conversation:Batching.resume_line"
 
     # Of a complete answer.
     INGEST = "stage3_plugin.purchase.drive:Drive.after_the_answer"

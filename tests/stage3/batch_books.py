@@ -31,8 +31,7 @@ from stage3_plugin.files.state_dir import StateDir
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.owners import Owners
 from stage3_plugin.ledger.session import Session
-from stage3_plugin.purchase.batching import Batching
-from stage3_plugin.purchase.conversation import Conversation
+from stage3_plugin.purchase.conversation import Batching, Conversation
 from stage3_plugin.purchase.recovery import Recovery
 from stage3_plugin.purchase.result_files import ReadLine, ResultFile, Results
 from stage3_plugin.purchase.run_ledger import RunLedger
@@ -172,7 +171,7 @@ class BatchBooks:
 
     async def read(self, token: str, results: Results) -> AsyncGenerator[ReadLine]:
         self.asked["read"] += 1
-        is_whole = results.are_whole
+        is_whole = not results.problem
         cut = len(self.lines) if is_whole else int(results.problem.rsplit(" ", 1)[1])
         by_key: dict[str, Kind] = {}
         for key, kind in self.lines[:cut]:
@@ -339,7 +338,7 @@ class _ByToken(Batching):
             async with aclosing(books.read(folder.name, results)) as read:
                 async for line in read:
                     yield line
-            if results.are_whole or books.tells:
+            if books.tells or not results.problem:
                 reading.lacking = books.lacking
 
         reading.lines = lines

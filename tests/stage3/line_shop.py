@@ -95,9 +95,8 @@ class LineShop:
         self.run_id = run_id
         self.ledger = opened_in(folder)
         self.refused: list[tuple[Purchase, AttemptResult]] = []
-        self.recovery = SimpleNamespace(
-            is_going=False, may_have=_nothing, refused_line=self._refused_line, tell=self._tell
-        )
+        endings = SimpleNamespace(refused=self._refused_line, tell=self._tell)
+        self.recovery = SimpleNamespace(is_going=False, may_have=_nothing, endings=endings)
         session = SimpleNamespace(
             reader=self.ledger, commit=commit_with(self.ledger), run_id=run_id, now=lambda: now,
             calendar=SimpleNamespace(today=lambda: DAY),

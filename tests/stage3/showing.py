@@ -184,7 +184,7 @@ def stage_in(
                     list_price=costing(50_000, 40_000),
                     limits_of=_any_references,
                 ),
-                sender=lambda: Sender(maker=maker, conversation_for=lambda _: None),
+                sender=lambda: Sender(attempt=maker.attempt, conversation_for=lambda _: None),
             ),
         ),
         pictures=NoPictures(stored.objects, stored.spool, max_pixels=1 << 20, blocking=_at_once),

@@ -402,12 +402,12 @@ def _hears(process: Process, count: int) -> set[int]:
         heard = set[int]()
         for number in range(count):
             for _ in range(2):
-                line = process.recovery.refused_line(keys_of(request(f"s{number}")))
+                line = process.recovery.endings.refused(keys_of(request(f"s{number}")))
                 if line is not None:
                     assert number not in heard
                     assert line[1].verdict.kind is VerdictKind.REFUSED
                     assert line[1].verdict.message == line[0].why
-                    await process.recovery.tell(line[0])
+                    await process.recovery.endings.tell(line[0])
                     heard.add(number)
         return heard
 
@@ -457,7 +457,7 @@ def test_a_scene_that_comes_at_the_very_moment_hears_of_its_line(
 
     def look() -> None:
         if scene.states() == [R]:
-            heard.append(process.recovery.refused_line(keys_of(request("s0"))) is not None)
+            heard.append(process.recovery.endings.refused(keys_of(request("s0"))) is not None)
 
     process.after_commit = look
     walk(process, scene)
@@ -474,7 +474,7 @@ def test_what_was_not_settled_is_not_heard_of(make: Callable[..., Scene]) -> Non
     walk(process, scene)
 
     assert scene.states() == [P]
-    assert process.recovery.refused_line(keys_of(request("s0"))) is None
+    assert process.recovery.endings.refused(keys_of(request("s0"))) is None
 
 
 def test_where_nothing_more_comes_a_line_ends_by_what_came(make: Callable[..., Scene]) -> None:

@@ -27,9 +27,9 @@ from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import VerdictKind
 from stage3_plugin.policy.batching import Load
 from stage3_plugin.providers.registry import provider_at
-from stage3_plugin.purchase import batching
-from stage3_plugin.purchase.batching import Batching, Written
-from stage3_plugin.purchase.conversation import Conversation
+from stage3_plugin.purchase import conversation
+from stage3_plugin.purchase.asking import Asking
+from stage3_plugin.purchase.conversation import Batching, Conversation, Written
 from stage3_plugin.purchase.maker import Jobs
 from stage3_plugin.purchase.result_files import (
     MOST_ANEW,
@@ -226,19 +226,17 @@ async def at_desk(
         timeout_s=timeout_s,
     )
     pictures = Stored(state_dir).pictures(max_pixels=1 << 24, blocking=in_thread)
-    conversation = Conversation(
-        provider,
-        client,
-        pictures,
-        model=endpoint.model,
-        hosts=PictureHosts(base_url),
-        job_hosts=JobHosts(base_url, base_url, profile.job_hosts),
+    asking = Asking(
+        client=client,
+        pictures=pictures,
+        hosts=JobHosts(base_url, base_url, profile.job_hosts),
         most_bytes=most_bytes,
         masked=masked or Masked([KEY]),
         now=now,
     )
-    assert conversation.batching is not None
-    yield Desk(api, conversation.batching, pictures, endpoint.model, now=now)
+    at = Conversation(provider, asking, PictureHosts(base_url), model=endpoint.model)
+    assert at.batching is not None
+    yield Desk(api, at.batching, pictures, endpoint.model, now=now)
 
 
 def shown(picture: bytes) -> Reference:
@@ -254,7 +252,7 @@ def shown(picture: bytes) -> Reference:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hand over again without a wait that counts."""
-    monkeypatch.setattr(batching, "_FIRST_WAIT_S", 0.001)
+    monkeypatch.setattr(conversation, "_FIRST_WAIT_S", 0.001)
 
 
 # Handing over ------------------------------------------------------------------------------------
@@ -361,7 +359,7 @@ async def test_what_has_ended_a_batch_and_came_of_it_needs_no_network_any_more(
             before = await desk.begun("a", "b")
             ended = await desk.ended(before)
             results = await desk.batching.files.here(desk.folder(), ended, before.job)
-            assert results.are_whole
+            assert not results.problem
     async with at_desk(api, tmp_path) as desk:
         taken = await desk.taken_in(before)
 
@@ -386,7 +384,7 @@ async def test_a_batch_is_not_asked_for_with_a_key_at_a_place_that_is_not_its_pr
         assert isinstance(said, BeingMade)
         assert said.again_s is None
         assert "cannot be asked" in said.problem
-        assert not results.are_whole
+        assert results.problem
         assert results.again_s is None
         assert not results.is_over
 

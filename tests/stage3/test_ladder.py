@@ -23,7 +23,7 @@ LADDERS = st.builds(
     after_billed=st.lists(st.booleans(), min_size=1, max_size=4).map(tuple),
     spent=st.frozensets(st.integers(0, 3), max_size=4),
 )
-Fate: TypeAlias = tuple[State | None, bool, Cause | None, bool]
+Fate: TypeAlias = tuple[State | None, bool, Cause | None]
 CAUSES: tuple[Cause | None, ...] = (None, "prompt", "reference", "output", "rights")
 LEADING_ON = (State.REFUSED, State.VOID, State.PAID_BAD)
 STATES: tuple[State | None, ...] = (None, *State, *LEADING_ON * 5)
@@ -32,7 +32,6 @@ FATES: st.SearchStrategy[Fate] = st.tuples(
     st.sampled_from(STATES),
     st.booleans(),
     st.sampled_from(CAUSES),
-    st.integers(0, 9).map(lambda one: one == 0),
 )
 UNBILLED = {State.REFUSED, State.VOID}
 
@@ -41,25 +40,17 @@ def went(ladder: Ladder, fates: Sequence[Fate]) -> list[Ended]:
     """Go down a ladder, each step ending as it is told, until there is none or no fate is left."""
     ended: list[Ended] = []
     step: Step | None = ladder.first
-    for state, is_refusal, cause, was_cut_short in fates:
+    for state, is_refusal, cause in fates:
         if step is None:
             break
-        ended.append(
-            Ended(
-                step=step,
-                state=state,
-                is_refusal=is_refusal,
-                cause=cause,
-                was_cut_short=was_cut_short,
-            )
-        )
+        ended.append(Ended(step=step, state=state, is_refusal=is_refusal, cause=cause))
         step = ladder.after(ended)
     return ended
 
 
 @example(
     Ladder(prompts=1, after_billed=(False, True)),
-    [(State.PAID_BAD, True, None, True), (None, False, None, False)],
+    [(State.PAID_BAD, True, None), (None, False, None)],
 )
 @given(LADDERS, st.lists(FATES, max_size=20))
 def test_nothing_is_stepped_from_that_may_be_billed(ladder: Ladder, fates: Sequence[Fate]) -> None:
@@ -68,7 +59,6 @@ def test_nothing_is_stepped_from_that_may_be_billed(ladder: Ladder, fates: Seque
 
     for number, before in enumerate(ended[:-1], start=1):
         following = ended[number]
-        assert not before.was_cut_short
         if before.state in UNBILLED:
             continue
         assert before.state is State.PAID_BAD
@@ -109,7 +99,7 @@ def test_every_step_is_tried_where_all_are_refused_and_unbilled(
 ) -> None:
     """Refusals of the words go through every prompt at every route."""
     helped: list[Cause | None] = [None, "prompt", "output", "rights"]
-    refused: Fate = (State.REFUSED, True, data.draw(st.sampled_from(helped)), False)
+    refused: Fate = (State.REFUSED, True, data.draw(st.sampled_from(helped)))
     steps = [
         Step(prompt=prompt, route=route)
         for prompt in range(ladder.prompts)

@@ -113,7 +113,7 @@ async def run(wanted: Settings, makers: list[Maker], scene: Scene, folder: Path)
                     route_of(of_route, None),
                     list_price=costing(50_000),
                 ),
-                sender=partial(Sender, maker=maker, conversation_for=lambda _: None),
+                sender=partial(Sender, attempt=maker.attempt, conversation_for=lambda _: None),
             )
             for of_route, maker in zip(wanted.routes, makers, strict=True)
         ),

@@ -243,7 +243,7 @@ async def test_what_came_of_a_create_is_true_of_all_lines(
 ) -> None:
     """And none of thousands of lines is called billed for nothing by it."""
     held = await shop.hold("s1", "s2")
-    cost = await shop.checkout.settle(held, attempted)
+    cost, _ = await shop.checkout.settle(held, attempted)
 
     assert shop.states() == [state] * 2
     assert cost == (FREE if state in {State.VOID, State.REFUSED} else UNKNOWN)

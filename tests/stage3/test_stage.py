@@ -142,7 +142,7 @@ async def run(
     capturing = CapturingLogger()
     log = structlog.wrap_logger(capturing, processors=[_keep(ran.events)])
     wanted = Settings(**settings)
-    sender = Sender(maker=maker, conversation_for=lambda _: None)
+    sender = Sender(attempt=maker.attempt, conversation_for=lambda _: None)
     backend = Backend(
         route=replace(route_of(wanted, None), list_price=costing(0)), sender=lambda: sender
     )

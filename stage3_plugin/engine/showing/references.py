@@ -105,6 +105,7 @@ class ShownScene:
         return self.picture is None and not self.why_not
 
 
+@dataclass(eq=False, repr=False)
 class SceneReferences:
     """What requests show, as far as it is known by now.
 
@@ -123,16 +124,11 @@ class SceneReferences:
         on_end: Called with each scene that is shown, as one of its takes has ended.
     """
 
-    def __init__(
-        self,
-        shelf: References | None,
-        limits_of: LimitsOf,
-        *,
-        is_over: Callable[[], bool] = lambda: False,
-    ) -> None:
-        self._shelf = shelf
-        self.limits_of = limits_of
-        self._is_over = is_over
+    shelf: References | None
+    limits_of: LimitsOf
+    is_over: Callable[[], bool] = lambda: False
+
+    def __post_init__(self) -> None:
         self._opened: dict[_KnownAs, Reference | Unshown] = {}
         self._waves: Mapping[str, int] | None = None
         self._waiting = set[str]()
@@ -146,7 +142,7 @@ class SceneReferences:
 
     def shows(self, request: PictureRequest) -> bool:
         """Return whether a request shows the model anything."""
-        return self._shelf is not None and bool(request.wishes)
+        return self.shelf is not None and bool(request.wishes)
 
     def needs(self, request: PictureRequest) -> tuple[str, ...]:
         """Return the scenes of this run that a request shows and whose pictures are to come."""
@@ -205,14 +201,14 @@ class SceneReferences:
         """Have the bytes of one reference, if they are there by now; see :meth:`bring`."""
         picture, known_as = self._picture_of(wish, limits)
         is_to_come = wish.scene_id is not None and picture is None
-        if self._shelf is None or known_as in self._opened or is_to_come:
+        if self.shelf is None or known_as in self._opened or is_to_come:
             return
-        if self._is_over():
+        if self.is_over():
             why = "the run was told to stop before its references were opened"
             self._opened[known_as] = Unshown(why, is_refused=False)
             return
         try:
-            self._opened[known_as] = await self._shelf.show(wish, limits, picture)
+            self._opened[known_as] = await self.shelf.show(wish, limits, picture)
         except ReferenceRefused as refusal:
             self._opened[known_as] = Unshown(_in_words(refusal))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,7 @@ MOST_LETTERS = 80
 """Of an id that somebody else wrote."""
 
 
+@dataclass(eq=False, repr=False)
 class Survey:
     """Goes through a story.
 
@@ -55,25 +57,20 @@ class Survey:
         is_over: Returns whether nothing new is started any more.
     """
 
-    def __init__(
-        self,
-        asked: Asked,
-        shelf: References,
-        takes: Takes,
-        *,
-        forecast: Forecast | None = None,
-        is_over: Callable[[], bool] = lambda: False,
-    ) -> None:
+    asked: Asked
+    shelf: References
+    takes: Takes
+    _: KW_ONLY
+    forecast: Forecast | None = None
+    is_over: Callable[[], bool] = lambda: False
+
+    def __post_init__(self) -> None:
         self._unshown: dict[str, tuple[int, str]] = {}
         self._strangers: dict[str, str] = {}
-        self._asked = asked
-        self._casting = asked.casting
-        self._sheets = asked.all_sheets
-        self._steps = steps = asked.steps
-        self._references = SceneReferences(shelf, steps.limits_of, is_over=is_over)
-        self._takes = takes
-        self._shown_by_host = asked.shown_by_host
-        self._forecast = forecast
+        self._casting = self.asked.casting
+        self._sheets = self.asked.all_sheets
+        self._steps = steps = self.asked.steps
+        self._references = SceneReferences(self.shelf, steps.limits_of, is_over=self.is_over)
         self._why_not_made = steps.routes[0].why_not_made
         self._shown_as = defaultdict[str, set[tuple[ReferenceWish, Limits]]](set)
 
@@ -84,7 +81,7 @@ class Survey:
             SettingsRefused: A sheet has the id of a scene, or its file.
             StorageFailed: A reference cannot be read now, or the disk takes no copy of it.
         """
-        asked, story, whole_story = self._asked, self._asked.scenes, self._asked.whole_story
+        asked, story, whole_story = self.asked, self.asked.scenes, self.asked.whole_story
         await self._look_at_all(story)
         if whole_story is not story and self._casting.sheets:
             self._casting.need_own_ids(request.scene_id for request in whole_story)
@@ -166,7 +163,7 @@ class Survey:
             if sheet.scene_id not in sheets
             and (
                 not isinstance(references.scenes[sheet.scene_id].picture, BroughtPicture)
-                or self._asked.wanted_of(sheet, self._steps.basis_of(sheet)) > 0
+                or self.asked.wanted_of(sheet, self._steps.basis_of(sheet)) > 0
             )
         )
         for cast_id in sheets:
@@ -276,10 +273,10 @@ class Survey:
 
     def _chosen(self, request: PictureRequest) -> Picture | BroughtPicture | None:
         """Return the picture that the host shows of a request, if that is what is wanted."""
-        shown = self._shown_by_host(request.scene_id)
+        shown = self.asked.shown_by_host(request.scene_id)
         if shown is None or shown.basis is None or shown.basis != self._steps.basis_of(request):
             return None
-        stored = self._takes.with_bytes(request.scene_id, shown.sha256)
+        stored = self.takes.with_bytes(request.scene_id, shown.sha256)
         if stored is None and shown.path is not None:
             return BroughtPicture(shown.sha256, shown.path)
         return None if stored is None else stored.picture
@@ -296,15 +293,15 @@ class Survey:
         if isinstance(shown, Unshown):
             kept = None
             if shown.is_refused:
-                kept = self._takes.with_others(self._steps.keys_of(request))
+                kept = self.takes.with_others(self._steps.keys_of(request))
             return (None, f"would not be made: {shown.why}") if kept is None else (kept.picture, "")
         keys = self._steps.keys_of(shown)
-        found = self._takes.first(request.scene_id, keys)
+        found = self.takes.first(request.scene_id, keys)
         return (None, self._why_none(shown, keys)) if found is None else (found.picture, "")
 
     def _why_none(self, request: PictureRequest, keys: Keys) -> str:
         """Return why a scene that others show, and that has no picture, would have none."""
-        prospect = None if self._forecast is None else self._forecast.prospect(request, keys)
+        prospect = None if self.forecast is None else self.forecast.prospects(request, keys)[0]
         if prospect is None or prospect is Reuse.REUSE:  # a run has yet to take it in
             return ""
         if prospect is Reuse.UNDECIDED:

@@ -22,7 +22,7 @@ from stage3_plugin.errors import LedgerFailed, SettingsRefused
 from stage3_plugin.ledger.moved import MOVED_FROM
 from stage3_plugin.ledger.postgres.engine import Connection, PostgresEngine, lock_of
 from stage3_plugin.ledger.postgres.patience import Patience
-from stage3_plugin.ledger.postgres.place import PostgresPlace, rules, tables
+from stage3_plugin.ledger.postgres.place import PostgresPlace, noted, rules, tables
 from stage3_plugin.ledger.sealing import TABLES
 
 _KEYS: Final = {"counters": "scope", "meta": "name"}
@@ -72,7 +72,7 @@ def token_of(place: PostgresPlace) -> str | None:
     with _session(place, None) as (_, connection):
         if place.version(connection) is None:
             return None
-        return _token(connection)
+        return noted(connection, MOVED_FROM)
 
 
 def bring(
@@ -94,7 +94,7 @@ def bring(
     with _session(place, MOVING_S) as (engine, connection):
         quoted = Identifier(place.project).as_string(connection)
         is_there = place.version(connection) is not None
-        if is_there and _token(connection) == token:
+        if is_there and noted(connection, MOVED_FROM) == token:
             return Brought(is_new=False)
         if is_there:
             _check_free(place, connection)
@@ -160,11 +160,6 @@ def _session(
         raise ours from error
     finally:
         engine.close()
-
-
-def _token(connection: Connection) -> str | None:
-    row = connection.execute(b"SELECT value FROM meta WHERE name = $1", (MOVED_FROM,)).fetchone()
-    return None if row is None else str(row[0])
 
 
 def _check_free(place: PostgresPlace, connection: Connection) -> None:

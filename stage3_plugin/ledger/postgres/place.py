@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from contextlib import closing
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -43,7 +44,7 @@ class PostgresPlace:
         self.url = url
         self.project = project
         self._file = file
-        self._known_id: tuple[object, ...] | None = None
+        self._known_id: str | None = None
 
     @property
     def shown(self) -> str:
@@ -56,11 +57,8 @@ class PostgresPlace:
         Raises:
             LedgerFailed: The server does not say.
         """
-        engine = PostgresEngine(self.url, self.project, may_write=False)
-        try:
+        with closing(PostgresEngine(self.url, self.project, may_write=False)) as engine:
             return self._look_to_read(engine) is not None
-        finally:
-            engine.close()
 
     def open(self) -> Ledger:
         """Open it to write; it is made if there is none.
@@ -119,16 +117,12 @@ class PostgresPlace:
         Raises:
             LedgerFailed: The server does not answer, or does not keep what a ledger promises.
         """
-        engine = PostgresEngine(self.url, self.project)
-        try:
+        with closing(PostgresEngine(self.url, self.project)) as engine:
             warnings = self._look_at(engine)
             with engine.asked() as connection:
-                if self.version(connection) is None:
-                    return warnings
-                rights = fitness.check_rights(connection, self.url, self.project)
-            return (*warnings, *rights)
-        finally:
-            engine.close()
+                if self.version(connection) is not None:
+                    warnings += fitness.check_rights(connection, self.url, self.project)
+            return warnings
 
     def _check_file(self, connection: Connection, version: str | None) -> None:
         """Check that the ledger of this state folder is here, and not in its file.
@@ -136,14 +130,9 @@ class PostgresPlace:
         Raises:
             SettingsRefused: It is not: whoever bought by this one would buy all of it again.
         """
-        if self._file is None:
-            return
-        row = None
-        if version is not None:
-            row = connection.execute(
-                b"SELECT value FROM meta WHERE name = $1", (MOVED_FROM,)
-            ).fetchone()
-        check_moved(self._file, None if row is None else str(row[0]), self.shown)
+        if self._file is not None:
+            token = None if version is None else noted(connection, MOVED_FROM)
+            check_moved(self._file, token, self.shown)
 
     def _make_ready(self, connection: Connection) -> None:
         # Whoever brings a ledger here waits for all that work by it, and they for that one.
@@ -155,9 +144,7 @@ class PostgresPlace:
         if version is None:
             self._make(connection)
         # A connection that takes the place of one that was lost is to lead to the same ledger.
-        found = connection.execute(
-            b"SELECT value FROM meta WHERE name = $1", (schema.ID_NAME,)
-        ).fetchone()
+        found = noted(connection, schema.ID_NAME)
         self._known_id = self._known_id or found  # whoever comes second is to notice, too
         if found != self._known_id:
             raise SettingsRefused(
@@ -178,24 +165,15 @@ class PostgresPlace:
             b"JOIN pg_namespace AS its ON its.oid = one.relnamespace WHERE its.nspname = $2)",
             (f"{quoted}.meta", self.project),
         ).fetchone() or (False, 0)
-        if not has_meta:
-            if others:
-                raise SettingsRefused(
-                    "project",
-                    f"the schema {self.project!r} has tables, and is no ledger",
-                    hint="name another project, or another database",
-                )
+        if not (has_meta or others):
             return None
-        row = connection.execute(
-            b"SELECT value FROM meta WHERE name = $1", (schema.VERSION_NAME,)
-        ).fetchone()
-        if row is None:
+        version = noted(connection, schema.VERSION_NAME) if has_meta else None
+        if version is None:
             raise SettingsRefused(
                 "project",
                 f"the schema {self.project!r} has tables, and is no ledger",
                 hint="name another project, or another database",
             )
-        version = str(row[0])
         if version.isdecimal() and int(version) < VERSION:
             raise refusal.of_a_snapshot("ledger", self.shown, version, partial(_rows, connection))
         if version != str(VERSION):
@@ -226,6 +204,12 @@ class PostgresPlace:
                 hint="let the owner of the database make it once, by a first run, and grant what "
                 "docs/postgres.md has under Roles",
             ) from error
+
+
+def noted(connection: Connection, name: str) -> str | None:
+    """Return what ``meta`` of a ledger has under a name."""
+    row = connection.execute(b"SELECT value FROM meta WHERE name = $1", (name,)).fetchone()
+    return None if row is None else str(row[0])
 
 
 def _rows(connection: Connection, statement: str) -> list[Any] | None:

@@ -57,13 +57,12 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass
 
-from stage3_plugin.domain.events import CapacityChanged
 from stage3_plugin.policy.capacity.departures import LONGEST_PAUSE_S, Departures
 from stage3_plugin.policy.capacity.level import FIRST_ROOM, Level
 from stage3_plugin.policy.capacity.limiter import NEVER, Limiter, Permit
 from stage3_plugin.policy.capacity.rate_estimate import SURE_RUN, RateEstimate
-from stage3_plugin.policy.capacity.rate_limit import RateLimit
 
 ALARM = 5.0
 """Rejections that nothing explains, from which they are no chance."""
@@ -107,6 +106,7 @@ FIRST_QUIET_S, LONGEST_QUIET_S = 18.0, 160.0
 """Seconds without a rejection until then; twice as long after each."""
 
 
+@dataclass(eq=False, repr=False)
 class AdaptiveLimiter(Limiter):
     """Follows the provider's limit, below a ceiling.
 
@@ -119,20 +119,14 @@ class AdaptiveLimiter(Limiter):
         beside: Returns how many jobs of other runs are in work at the provider.
     """
 
-    def __init__(
-        self,
-        ceiling: int,
-        *,
-        draw: Callable[[], float],
-        longest_hint_s: float = 120.0,
-        rate_limit: RateLimit | None = None,
-        on_change: Callable[[CapacityChanged], None] | None = None,
-        beside: Callable[[], int] = lambda: 0,
-    ) -> None:
-        super().__init__(ceiling, rate_limit=rate_limit, on_change=on_change, beside=beside)
-        self._draw = draw
-        self._longest_hint_s = longest_hint_s
-        self._level = Level(ceiling, float(FIRST_ROOM if rate_limit is None else ceiling))
+    _: KW_ONLY
+    draw: Callable[[], float]
+    longest_hint_s: float = 120.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        room = FIRST_ROOM if self.rate_limit is None else self.ceiling
+        self._level = Level(self.ceiling, float(room))
         self._rate = RateEstimate()
         self._departures = Departures()
         self._unjudged: deque[Permit] = deque()
@@ -148,13 +142,13 @@ class AdaptiveLimiter(Limiter):
     @property
     def limit(self) -> int:
         """Return the most that may be in flight now."""
-        return self._ceiling if self._departures.is_spaced else min(self._ceiling, self._level.most)
+        return self.ceiling if self._departures.is_spaced else min(self.ceiling, self._level.most)
 
     def on_sent(self, permit: Permit, now: float) -> None:
         """Wait for the request's verdict; stop looking for a rate where all places are taken."""
         permit.others += self._held
         self._unjudged.append(permit)
-        if self._departures.is_ramping and self._places >= self._ceiling:
+        if self._departures.is_ramping and self._places >= self.ceiling:
             self._departures.drop()
             self._level.open()
             self._report("reopened", now)
@@ -205,14 +199,14 @@ class AdaptiveLimiter(Limiter):
         self._judge(now)
         self._known_since = min(self._known_since, now)  # the clock may have been set back
         quiet_until = self._after_quiet(now)
-        if in_flight + self._taken_beside >= self._ceiling:
+        if in_flight + self._taken_beside >= self.ceiling:
             return math.inf
         if self._places < self.limit and not (self._is_rate_likely and self._unjudged):
             return self._departures.next_at(now, self.unsent)
-        if self._unjudged and self.limit < self._ceiling:
+        if self._unjudged and self.limit < self.ceiling:
             verdict_at = self._unjudged[0].sent_at + self._verdict_s
             return min(quiet_until, max(verdict_at, now + SOONEST_S))
-        if self.unsent and self.limit < self._ceiling:  # nobody asks again when those leave
+        if self.unsent and self.limit < self.ceiling:  # nobody asks again when those leave
             return min(quiet_until, now + self._verdict_s)
         return quiet_until
 
@@ -254,9 +248,9 @@ class AdaptiveLimiter(Limiter):
         if self._hinted_after < one.sent_at < self._hinted_until:
             self._is_hinted, self._hinted_until = False, math.inf
         self._hits = max(0.0, self._hits - FORGIVEN)
-        was_below = self._level.most < self._ceiling
+        was_below = self._level.most < self.ceiling
         self._level.taken(one.others)
-        if was_below and self._level.most >= self._ceiling:
+        if was_below and self._level.most >= self.ceiling:
             self._report_limit(now)
         if self._departures.taken(one, now, self._rate.run, is_hinted=self._is_hinted):
             self._hits = 0.0
@@ -336,9 +330,9 @@ class AdaptiveLimiter(Limiter):
             return
         self._hits = ALARM - 1  # the next rejection is an alarm again
         is_longer = departures.interval_s < LONGEST_PAUSE_S
-        departures.pause(now, self._draw())
+        departures.pause(now, self.draw())
         if one.hint_s is not None:
-            wait_s = min(one.hint_s, self._longest_hint_s) + self._draw() * HINT_JITTER_S
+            wait_s = min(one.hint_s, self.longest_hint_s) + self.draw() * HINT_JITTER_S
             is_longer = self._hold(now, wait_s) or is_longer
         if is_longer:
             self._report("still_turned_away" if was_spaced else "turned_away", now)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Literal, Self, TypeAlias
 
 from stage3_plugin.domain.events import CapacityChanged
@@ -148,6 +148,7 @@ class Permit:
             self._limiter.count_left(was_sent=self.sent_at > NEVER)
 
 
+@dataclass(eq=False, repr=False)
 class Limiter:
     """Decides from what is reported to it; dispatch asks it before every start.
 
@@ -161,21 +162,16 @@ class Limiter:
         beside: Returns how many jobs of other runs are in work at the provider.
     """
 
-    def __init__(
-        self,
-        ceiling: int,
-        *,
-        rate_limit: RateLimit | None = None,
-        on_change: Callable[[CapacityChanged], None] | None = None,
-        beside: Callable[[], int] = lambda: 0,
-    ) -> None:
-        if ceiling < 1:
+    ceiling: int
+    _: KW_ONLY
+    rate_limit: RateLimit | None = None
+    on_change: Callable[[CapacityChanged], None] | None = None
+    beside: Callable[[], int] = lambda: 0
+
+    def __post_init__(self) -> None:
+        if self.ceiling < 1:
             raise ValueError("capacity is at least 1")
-        self._ceiling = ceiling
-        self._rate_limit = rate_limit
-        self._on_change = on_change
-        self._beside = beside
-        self._reported_limit = ceiling
+        self._reported_limit = self.ceiling
         self._paused_until = NEVER
         self._pause_s = 0.0
         self._permits = 0
@@ -185,14 +181,9 @@ class Limiter:
         self._turned_away = 0
 
     @property
-    def ceiling(self) -> int:
-        """Return the most that will ever be in flight."""
-        return self._ceiling
-
-    @property
     def limit(self) -> int:
         """Return the most that may be in flight now."""
-        return self._ceiling
+        return self.ceiling
 
     @property
     def unsent(self) -> int:
@@ -208,8 +199,8 @@ class Limiter:
             self._paused_until, now + self._pause_s
         )  # a clock that was set back
         wake_at = max(opens_at, self._paused_until)
-        if self._rate_limit is not None:
-            wake_at = max(wake_at, self._rate_limit.next_at(now, self.unsent))
+        if self.rate_limit is not None:
+            wake_at = max(wake_at, self.rate_limit.next_at(now, self.unsent))
         return Permission(allowed=False, wake_at=wake_at) if wake_at > now else _ALLOWED
 
     def enter(self) -> Permit:
@@ -226,7 +217,7 @@ class Limiter:
         """Return how the limiter stands now."""
         return LimiterState(
             limit=self.limit,
-            ceiling=self._ceiling,
+            ceiling=self.ceiling,
             sent=self._sent,
             pause_s=self._pause_left_s(now),
             answered=self._answered,
@@ -236,8 +227,8 @@ class Limiter:
     def count_sent(self, now: float) -> int:
         """Count a request that leaves; return how many others are at the provider."""
         self._sent += 1
-        if self._rate_limit is not None:
-            self._rate_limit.sent(now)
+        if self.rate_limit is not None:
+            self.rate_limit.sent(now)
         return self._sent - 1
 
     def count_answered(self) -> None:
@@ -276,12 +267,12 @@ class Limiter:
         Pauses and the known rate limit come on top; infinity is when one has ended.
         """
         del now
-        return math.inf if in_flight + self._taken_beside >= self._ceiling else NEVER
+        return math.inf if in_flight + self._taken_beside >= self.ceiling else NEVER
 
     @property
     def _taken_beside(self) -> int:
         """Return the places taken by jobs of other runs; one is left, whatever becomes of those."""
-        return min(self._beside(), self.limit - 1)
+        return min(self.beside(), self.limit - 1)
 
     def _pause(self, now: float, wait_s: float, reason: Reason) -> None:
         """Let nothing leave for so long, and report it if that is new."""
@@ -301,8 +292,8 @@ class Limiter:
 
     def _report(self, reason: Reason, now: float) -> None:
         previous, self._reported_limit = self._reported_limit, self.limit
-        if self._on_change is not None:
-            self._on_change(
+        if self.on_change is not None:
+            self.on_change(
                 CapacityChanged(
                     reason=reason,
                     limit=self.limit,
