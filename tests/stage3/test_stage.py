@@ -215,36 +215,6 @@ def test_every_scene_gets_one_outcome_and_its_events_pair() -> None:
     }
 
 
-def test_an_outcome_says_what_the_picture_was_made_with() -> None:
-    """And flags a size other than the one asked for, which is no reason to refuse it."""
-    ran = virtually(lambda: run(Maker(), Story(1), seed=7))
-    (outcome,) = ran.outcomes
-
-    assert outcome.generation_params == {
-        "model": "previz",
-        "size": "1280x720",
-        "quality": "medium",
-        "prompt": "prompt 0",
-        "provider": "previz",
-        "seed": 7,
-        "size_mismatch": True,
-    }
-    assert (outcome.attempts, outcome.duration_s, outcome.cost) == (1, 1.0, PRICE.told)
-
-
-def test_what_would_be_paid_for_nothing_is_not_sent() -> None:
-    """An empty prompt, and a picture that is too large to be accepted."""
-    story = Story(3)
-    story.changes = {0: {"prompt": " \n"}, 1: {"width": 9000, "height": 9000}}
-    maker = Maker()
-    ran = virtually(lambda: run(maker, story, provider="openai", model="m"))
-
-    assert maker.sent == ["s2"]
-    assert ran.codes() == {"s0": "rejected", "s1": "rejected", "s2": "made"}
-    assert [one.attempts for one in ran.outcomes] == [0, 0, 1]
-    assert all("nothing was sent" in one["message"] for one in ran.named("scene.skipped"))
-
-
 def test_a_source_that_breaks_is_told_after_paid_work_has_ended() -> None:
     """Nothing in flight is lost to it."""
     ran = Ran([], [])

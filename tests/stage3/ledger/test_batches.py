@@ -23,7 +23,7 @@ from hypothesis.stateful import (
 from stage3_plugin.domain.job import Accepted, NewJob
 from stage3_plugin.domain.purchase import Asking, Limits, Look, OverCap, Purchase, Settlement
 from stage3_plugin.domain.states import COUNTED, LEGAL, State
-from stage3_plugin.errors import IllegalTransition, JobRefused, LookupRefused
+from stage3_plugin.errors import IllegalTransition
 from stage3_plugin.ledger.book import Ledger
 from tests.laws import tried
 from tests.stage3.ledger.databases import is_server, place_in
@@ -98,16 +98,6 @@ def committed(ledger: Ledger) -> int:
     return ledger.sums(run_id="run-1", provider="openrouter", day=DAY).total_microusd
 
 
-def test_lines_are_found_by_their_batch_in_the_order_of_their_numbers(ledger: Ledger) -> None:
-    """With the batch as it stands; of what was never written there is nothing."""
-    job = a_batch(ledger, 3)
-    a_batch(ledger, 1, named="another")
-
-    assert [one.new.line for one in ledger.lines_of(token_of(job))] == [0, 1, 2]
-    assert {one.job for one in ledger.lines_of(token_of(job))} == {ledger.job_named(token_of(job))}
-    assert (ledger.lines_of("0" * 32), ledger.job_named("0" * 32)) == ([], None)
-
-
 def test_what_came_of_a_line_is_noted_until_it_was_told(ledger: Ledger) -> None:
     """By its subject; what is undone with its transaction was never noted."""
     lines = [replace(one, subject_key="wish") for one in (new_purchase("a"), new_purchase("b"))]
@@ -164,33 +154,6 @@ def test_a_batch_whose_lines_were_all_decided_about_still_has_its_name(ledger: L
     found = ledger.job_named(token_of(job))
     assert found is not None
     assert found.accepted is not None
-
-
-def test_a_batch_has_one_name_and_no_other_batch_has_it(ledger: Ledger) -> None:
-    """Nothing changes where a provider says so."""
-    job, other = a_batch(ledger, 1), a_batch(ledger, 1, named="another")
-    accept(ledger, job)
-    for of, said in ((job, accepted("another")), (other, accepted("a batch"))):
-        with pytest.raises(JobRefused), ledger.transaction():
-            ledger.accept(token_of(of), said, now=NOW)
-    with pytest.raises(LookupRefused), ledger.transaction():
-        ledger.accept("0" * 32, accepted("a batch"), now=NOW)
-
-    assert states(ledger, other) == [State.SENDING]
-
-
-def test_a_bill_above_the_hold_of_all_lines_is_written_down_for_each(ledger: Ledger) -> None:
-    """As for one purchase."""
-    job = a_batch(ledger, 2)
-    settle_lines(ledger, job, UNKNOWN, State.SENDING)
-    dear = Settlement(
-        state=State.PAID_BAD, cost_microusd=HOLD + 1, basis="reported", decided_by="user"
-    )
-    settle_lines(ledger, job, dear, State.UNKNOWN)
-
-    events = list(ledger.rows("SELECT event FROM events WHERE event = ?", ("overrun",)))
-    assert len(events) == 2
-    assert committed(ledger) == 2 * (HOLD + 1)
 
 
 def test_what_was_asked_for_a_batch_stands_for_each_line(ledger: Ledger) -> None:

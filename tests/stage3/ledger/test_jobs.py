@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from stage3_plugin.domain.job import Accepted, Job, Lane, NewJob
-from stage3_plugin.domain.purchase import Limits, OverCap, Purchase, Settlement
+from stage3_plugin.domain.purchase import Limits, Purchase, Settlement
 from stage3_plugin.domain.states import State
 from stage3_plugin.errors import IllegalTransition, JobRefused, LedgerFailed, LookupRefused
 from stage3_plugin.ledger.book import Ledger
@@ -84,21 +84,6 @@ def batch(ledger: Ledger, lines: int) -> list[str]:
     return [new.attempt_id for new in news]
 
 
-def test_a_job_is_there_before_its_request_leaves(ledger: Ledger) -> None:
-    """With the token by which a listing would show it."""
-    new = queued(new_purchase("rain"))
-    with ledger.transaction():
-        held = ledger.hold(new, Limits(), day=DAY, now=NOW)
-    with databases.place_of(ledger).open() as another:
-        purchase = found(another, new.attempt_id)
-
-    assert new.job is not None
-    assert not isinstance(held, Purchase | OverCap)
-    assert held.token == new.job.token
-    assert purchase.job == Job(new=new.job, provider="openrouter", opened_at=NOW)
-    assert purchase.new == new
-
-
 @pytest.mark.parametrize("is_unknown", [False, True])
 def test_what_a_provider_accepts_is_any_runs(ledger: Ledger, *, is_unknown: bool) -> None:
     """With all that it said, also where its answer was lost and a listing has found it."""
@@ -131,22 +116,6 @@ def test_a_job_is_accepted_once(ledger: Ledger) -> None:
         with pytest.raises(JobRefused, match="which cannot be"):
             accept(ledger, attempt_id, said)
     assert [found(ledger, one).job, found(ledger, other).state] == [job, State.SENDING]
-
-
-@pytest.mark.parametrize("state", [State.PAID, State.REFUSED, State.UNKNOWN, State.WROTE_OFF])
-def test_what_has_gone_on_is_not_accepted_again(ledger: Ledger, state: State) -> None:
-    """Neither what was settled, nor a job that its provider no longer knows."""
-    attempt_id = bring_to(ledger, State.ACCEPTED, new_purchase("rain")).new.attempt_id
-    if state is State.WROTE_OFF:
-        settle(ledger, attempt_id, SETTLEMENTS[State.UNKNOWN])
-        settle(ledger, attempt_id, replace(SETTLEMENTS[state], decided_by="user"))
-    else:
-        settle(ledger, attempt_id, SETTLEMENTS[state])
-    before = found(ledger, attempt_id)
-
-    assert accept(ledger, attempt_id) is None
-    assert found(ledger, attempt_id) == before
-    assert ledger.lost() == []
 
 
 def test_what_has_no_job_is_not_accepted(ledger: Ledger) -> None:

@@ -11,7 +11,6 @@ import pytest
 from stage3_plugin.domain.verdict import VerdictKind
 from stage3_plugin.settings import Settings
 from tests.doors import settings_for
-from tests.fakes.behaviours import Behaviour, Json
 from tests.fakes.image_api import KEY, ImageApi
 from tests.fakes.requests import Refusing
 from tests.stage3.providers.replies import PNG, gemini, reply, request, verdict_on
@@ -146,27 +145,6 @@ async def test_a_story_is_bought(image_api: ImageApi, tmp_path: Path) -> None:
     # 12 at $2, 1120 at $120 and 96 + 87 at $12 for a million each
     assert {ran.outcomes[one].cost.usd for one in ("a", "b")} == {Decimal("0.13662")}
     assert {ran.outcomes[one].cost.basis for one in ("a", "b")} == {"tokens"}
-
-
-@pytest.mark.anyio
-@pytest.mark.parametrize(
-    "behaviour, code, usd",
-    [
-        (Json(blocked()), "refused", "0"),
-        (Json(blocked(usageMetadata=COUNTED), billed=True), "refused", "0.005118"),
-        (Json(ended("IMAGE_SAFETY", usageMetadata=COUNTED), billed=True), "refused", "0.005118"),
-    ],
-)
-async def test_a_refused_scene_costs_its_tokens(
-    image_api: ImageApi, tmp_path: Path, behaviour: Behaviour, code: str, usd: str
-) -> None:
-    """And is asked for once."""
-    image_api.script(behaviour, scene="a:")
-    ran = await run_stage(painter(image_api), story("a", "b"), tmp_path)
-
-    assert (ran.code("a"), ran.code("b")) == (code, "made")
-    assert ran.outcomes["a"].cost.usd == Decimal(usd)
-    assert image_api.received("a:") == 1
 
 
 @pytest.mark.anyio

@@ -285,18 +285,6 @@ def test_an_option_that_a_model_does_not_have_is_refused(
     assert (", or name a model that has it: " in str(refused.value.hint)) is bool(having)
 
 
-def test_an_option_of_another_provider_is_refused_with_whose_it_is() -> None:
-    """So that a switch of providers says what it loses."""
-    with pytest.raises(SettingsRefused) as refused:
-        sent("fal", "openai/gpt-image-2.5/flare/text-to-image", {"complexity": "low"})
-
-    assert refused.value.field == "options.complexity"
-    assert refused.value.message.startswith(
-        "setting 'options.complexity': is not an option of provider 'fal', but of models that "
-        "begin with 'gpt-image-2.6' of openai"
-    )
-
-
 SAMPLES: dict[str, JsonValue] = {
     "provider": {"only": ["azure"]}, "safety_tolerance": 4, "thinking_level": "high",
     "complexity": "low", "moderation": "low", "guidance": 2.5, "guidance_scale": 2.5, "steps": 9,
