@@ -152,22 +152,6 @@ async def test_a_plan_has_both_lanes_side_by_side(image_api: ImageApi, tmp_path:
     assert (ordinary.cannot, len(batch.cannot)) == ((), 2)
 
 
-async def test_the_sum_is_that_of_the_lane_by_which_all_go(
-    image_api: ImageApi, tmp_path: Path
-) -> None:
-    """And nobody knows how long a batch takes."""
-    settings, scenes = settings_for(image_api), story(None, None)
-
-    ordinary = await planned(settings, scenes, tmp_path)
-    batch = await planned(settings, scenes, tmp_path, lane="batch")
-
-    at_once, later = both(ordinary)[0], both(batch)[1]
-    assert ordinary.cost_high_usd == at_once.cost_high_usd
-    assert batch.cost_high_usd == later.cost_high_usd
-    assert batch.cost_low_usd == later.cost_low_usd
-    assert (batch.expected_s, later.scenes) == (None, 2)
-
-
 async def test_a_price_that_is_not_known_in_batches_is_from_half_to_all(
     image_api: ImageApi, tmp_path: Path
 ) -> None:

@@ -12,7 +12,7 @@ import pytest
 from stage3_plugin.domain.states import State
 from tests.doors import Ran, run_stage, settings_for, states, story
 from tests.fakes.behaviours import Json
-from tests.fakes.image_api import KEY, ImageApi
+from tests.fakes.image_api import ImageApi
 
 pytestmark = pytest.mark.anyio
 
@@ -87,25 +87,3 @@ async def test_a_failure_names_no_purchase(run: Callable[..., Any], image_api: I
     outcome = (await run("a")).outcomes["a"]
 
     assert (outcome.purchase, outcome.basis, outcome.take) == (None, None, 1)
-
-
-async def test_a_picture_by_another_step_has_the_basis_of_the_wish(
-    image_api: ImageApi, tmp_path: Path
-) -> None:
-    """Whichever route it came by: it is a take of the same wish."""
-    fallback = [
-        {
-            "provider": "openai",
-            "base_url": image_api.base_url,
-            "model": "gpt-image-1.5",
-            "api_key": KEY,
-        }
-    ]
-    settings = settings_for(image_api, fallback=fallback)
-    plain = (await run_stage(settings_for(image_api), story("a"), tmp_path / "1")).outcomes["a"]
-    no = {"error": {"code": "content_policy_violation", "message": "no"}}
-    image_api.script(Json(no, status=400), scene="a")
-    stepped = (await run_stage(settings, story("a"), tmp_path / "2")).outcomes["a"]
-
-    assert stepped.generation_params["model"] == "gpt-image-1.5"
-    assert stepped.basis == plain.basis

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from host_stub.contract import Scene, SceneSurvey
-from stage3_plugin.domain.made_from import WISH
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.settings import Settings
 from tests.doors import settings_for
@@ -85,31 +84,6 @@ async def test_a_story_that_nobody_has_run_has_no_takes_and_a_price(
     assert (found["s1"].size, found["s1"].model) == ("64x64", "gpt-image-2")
     assert not (folder / ".stage3").exists()
     assert not api.entries
-
-
-async def test_what_was_made_is_current_with_all_that_is_known_of_it(
-    folder: Path, api: ImageApi
-) -> None:
-    """Its purchase, its price, its bytes, and what it was made from."""
-    settings = settings_for(api, cast=CAST)
-    story = [scene("s1", characters=["mira", "hat"]), scene("s2")]
-    ran = await run_stage(settings, Story(story), folder, scenes_dir=folder)
-    found = await survey(settings, story, folder)
-
-    assert list(found) == ["mira", "s1", "s2"]
-    assert states(found) == {"mira": [True], "s1": [True], "s2": [True]}
-    [take] = found["s1"].takes
-    made = ran.outcomes["s1"]
-    assert (take.sha256, take.media_type, take.width, take.height) == (
-        made.sha256,
-        made.media_type,
-        made.width,
-        made.height,
-    )
-    assert take.basis == found["s1"].basis
-    assert take.generation_params == ran.outcomes["s1"].generation_params
-    assert WISH not in take.generation_params
-    assert take.cost.usd == ran.outcomes["s1"].cost.usd
 
 
 async def test_what_is_in_doubt_is_held(folder: Path, api: ImageApi) -> None:

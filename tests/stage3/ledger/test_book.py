@@ -287,27 +287,6 @@ def test_what_references_cost_is_no_bill_of_a_picture_without(ledger: Ledger) ->
 # Keys --------------------------------------------------------------------------------------------
 
 
-def test_pictures_are_found_by_the_wish_without_its_references(ledger: Ledger) -> None:
-    """Whatever they were shown, and with those that were shown nothing; the newest first."""
-
-    def new(scene_key: str, base_key: str | None = None) -> NewPurchase:
-        key = key_of(scene_key)
-        return replace(new_purchase(scene_key), scene_key=key, base_key=base_key)
-
-    base = key_of("rain")
-    bare = bring_to(ledger, State.PAID, new_purchase("rain"))
-    one = bring_to(ledger, State.PAID, new("shown one", base))
-    bring_to(ledger, State.PAID, new("shown one, another wish", key_of("snow")))
-    bring_to(ledger, State.UNKNOWN, new("shown another", base))
-    bring_to(ledger, State.PAID_BAD, new("shown a third", base))
-    other = bring_to(ledger, State.PAID, new("shown a fourth", base))
-
-    assert ledger.with_base([base]) == [other, one, bare]
-    assert ledger.with_base([key_of("wind"), base]) == [other, one, bare]
-    assert ledger.with_base([key_of("wind")]) == []
-    assert one.new.base_key == base
-
-
 @pytest.mark.parametrize(
     "statement, index",
     [

@@ -19,26 +19,6 @@ from tests.stage3.running import run_stage, story
 # What is sent ------------------------------------------------------------------------------------
 
 
-def test_a_request_is_one_message_and_the_pictures_form() -> None:
-    """The model is in the path; seed, ratio and tier have fields; the negative prompt has none."""
-    send = gemini().begin(request(width_px=1920, height_px=1080, seed=7, negative_prompt="fog"))
-
-    assert send.url == (
-        "https://generativelanguage.googleapis.com/v1beta/models/"
-        "gemini-nano-banana-2.1:generateContent"
-    )
-    assert send.payload == {
-        "contents": [{"role": "user", "parts": [{"text": "a lighthouse at dusk. Avoid: fog"}]}],
-        "generationConfig": {
-            "responseModalities": ["IMAGE"],
-            "seed": 7,
-            "imageConfig": {"aspectRatio": "16:9", "imageSize": "2K"},
-            "thinkingConfig": {"thinkingLevel": "MEDIUM"},
-        },
-    }
-    assert (dict(send.headers), send.dropped) == ({}, ())
-
-
 @pytest.mark.parametrize(
     "model, size, config",
     [

@@ -33,27 +33,6 @@ def xai(model: str = MODEL, base_url: str | None = None) -> XAI:
     return XAI(endpoint, clock=lambda: NOW_S)
 
 
-# What is sent ------------------------------------------------------------------------------------
-
-
-def test_a_request_asks_for_the_picture_to_be_kept_under_its_token() -> None:
-    """A ratio and a tier for the size, a quality, the picture itself, and no public address."""
-    send = xai().begin(request(token=TOKEN, width_px=1920, height_px=1080, negative_prompt="fog"))
-
-    assert send.url == "https://api.x.ai/v1/images/generations"
-    assert send.payload == {
-        "model": MODEL,
-        "prompt": "a lighthouse at dusk. Avoid: fog",
-        "n": 1,
-        "aspect_ratio": "16:9",
-        "resolution": "2k",
-        "response_format": "b64_json",
-        "quality": "medium",
-        "storage_options": {"filename": FILE, "expires_after": 86400},
-    }
-    assert (dict(send.headers), send.dropped) == ({}, ())
-
-
 # What answers come to ----------------------------------------------------------------------------
 
 USAGE = {"cost_in_usd_ticks": 600_000_000}
