@@ -419,6 +419,37 @@ async def test_an_error_in_a_file_that_lacks_lines_is_not_believed_before_the_re
     assert heard == [key_of(TOKEN, 0)]
 
 
+async def test_a_whole_answer_of_a_purchase_stays_unless_only_another_has_a_picture(
+    tmp_path: Path,
+) -> None:
+    """Whichever of two lines was claimed first, and by whatever process."""
+    with ImageApi() as api:
+        api.batches.script_line(Line(ends="refused"), scene="s0")
+        api.batches.script(Batched(order="asked"))
+        async with at_desk(api, tmp_path) as desk:
+            before = await desk.begun("s0: a", "s1: b")
+            ended = await desk.ended(before)
+            results = await desk.batching.files.here(desk.folder(), ended, before.job)
+
+            lines: list[ReadLine] = []
+
+            async def take(line: ReadLine) -> None:
+                lines.append(line)
+                await desk.claim(line, line.key)
+
+            await handed_on(desk.batching.files.reading(desk.folder(), ended, results), take)
+            pictured, refused = lines
+            await desk.claim(replace(pictured, folder=desk.folder(pictured.key)), refused.key)
+            first = await desk.batching.resume_line(refused.key)
+            await handed_on(desk.batching.files.reading(desk.folder(), ended, results), take)
+            second = await desk.batching.resume_line(refused.key)
+
+        assert (pictured.has_picture, refused.has_picture) == (True, False)
+        assert first.picture is not None
+        assert second.picture is not None
+        assert len(list(desk.folder(refused.key).glob("older-*"))) == 1
+
+
 async def test_a_key_that_results_repeat_is_on_no_disk(tmp_path: Path) -> None:
     """Neither in the file as it came, nor in what a line becomes."""
     with ImageApi() as api:
