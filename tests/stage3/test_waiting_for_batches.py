@@ -18,6 +18,7 @@ import pytest
 from stage3_plugin.domain.states import State
 from stage3_plugin.domain.waited import Waited
 from stage3_plugin.engine.build import open_stage
+from stage3_plugin.engine.waiting import LOST_S
 from stage3_plugin.settings import Settings
 from stage3_plugin.testing.batch_plans import Batched, Line
 from stage3_plugin.testing.behaviours import Gate, Hang, Json, Page
@@ -233,7 +234,7 @@ async def test_a_lost_create_is_found_and_waited_for(api: ImageApi, tmp_path: Pa
 async def test_a_create_that_never_arrived_is_free_when_that_is_proved(
     api: ImageApi, tmp_path: Path
 ) -> None:
-    """After half an hour, by two whole listings; until then it is asked for again."""
+    """After half an hour, by two whole listings; until then it is asked for again, for an hour."""
     settings = shop(api)
     for ago in (timedelta(minutes=40), timedelta(0)):
         then = datetime.now(UTC) - ago
@@ -246,12 +247,14 @@ async def test_a_create_that_never_arrived_is_free_when_that_is_proved(
     late, early = tmp_path / "2400", tmp_path / "0"
     waited = await stay(settings, late)
     not_yet = await stay(settings, early, for_s=0.3)
+    hours = datetime.now(UTC) + timedelta(seconds=LOST_S)
+    given_up = await stay(settings, early, now=partial(_always, hours))
 
     assert states(late) == [State.REFUSED] * 3
     assert (waited.is_over, counted(late)) == (True, 0)
     assert [one.ended for one in waited.jobs] == [{State.REFUSED: 3}]
     assert states(early) == [State.UNKNOWN] * 3
-    assert not not_yet.is_over
+    assert (not_yet.is_over, given_up.is_over) == (False, True)
 
 
 def _always(then: datetime) -> datetime:
