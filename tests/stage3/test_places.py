@@ -11,7 +11,6 @@ import pytest
 
 from stage3_plugin.domain.states import State
 from tests.doors import Ran, run_stage, settings_for, states, story
-from tests.fakes.behaviours import Json
 from tests.fakes.image_api import ImageApi
 
 pytestmark = pytest.mark.anyio
@@ -65,25 +64,3 @@ async def test_no_link_on_the_way_leads_out_of_the_results(
     assert ran.code("a") == "storage"
     assert list(elsewhere.rglob("*")) == []
     assert states(tmp_path) == [State.PAID]
-
-
-async def test_an_outcome_names_its_purchase_and_what_it_was_made_from(
-    run: Callable[..., Any],
-) -> None:
-    """The same in the run that made it and in one that finds it; another wish has another basis."""
-    made = (await run("a")).outcomes["a"]
-    found = (await run("a")).outcomes["a"]
-    other = (await run("a", quality="high")).outcomes["a"]
-
-    assert made.purchase is not None
-    assert made.basis is not None
-    assert (found.purchase, found.basis) == (made.purchase, made.basis)
-    assert (made.made_at, found.made_at is None) == (None, False)
-    assert {other.purchase, other.basis}.isdisjoint({made.purchase, made.basis})
-
-
-async def test_a_failure_names_no_purchase(run: Callable[..., Any], image_api: ImageApi) -> None:
-    image_api.script(Json({"error": {"code": "x", "message": "no"}}, status=403), scene="a")
-    outcome = (await run("a")).outcomes["a"]
-
-    assert (outcome.purchase, outcome.basis, outcome.take) == (None, None, 1)

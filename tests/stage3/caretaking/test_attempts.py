@@ -56,25 +56,6 @@ def test_a_printed_command_finds_the_ledger_again(say: Say, project: Project) ->
     assert "--state-dir 'state of things' --billed" in said.out
 
 
-def test_an_unknown_cost_is_never_nothing(say: Say, project: Project) -> None:
-    """Neither where money is held for it, nor where no price is known; what was refused is free."""
-    project.unknown("held")
-    project.unknown("unpriced", hold_microusd=0)
-    project.end(project.begin("refused"), State.REFUSED)
-
-    costs = {
-        one["scene_id"]: (one["hold_usd"], one["cost_usd"], one["counted_usd"])
-        for one in say("attempts", "--all", "--json").json["attempts"]
-    }
-
-    assert costs == {
-        "held": ("0.042", None, "0.042"),
-        "unpriced": ("0.00", None, "0.00"),
-        "refused": ("0.042", "0.00", "0.00"),
-    }
-    assert "nothing held, cost unknown" in say("attempts").out
-
-
 def test_what_a_living_run_has_in_work_is_in_flight(say: Say, project: Project) -> None:
     """It needs nobody, and nothing is said about it but that."""
     project.begin("one", run_id="alive")

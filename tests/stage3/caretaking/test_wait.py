@@ -142,7 +142,7 @@ def test_what_the_config_names_no_way_to_is_not_asked_for(
     left("s01", plan=Queued(polls=ENDLESS))
     looks = len(queue_api.polls())
     (tmp_path / "host.toml").write_text('[plugin.stage3]\nprovider = "previz"', encoding="utf-8")
-    said = say("wait")
+    said = say("wait", "--for", "1s")
 
     assert said.code == 5
     assert "the config names no way to ask for it" in said.out

@@ -14,7 +14,6 @@ import pytest
 from host_stub.contract import CostBasis
 from stage3_plugin.domain.purchase import (
     Held,
-    NewPurchase,
     Purchase,
     Settlement,
     Sums,
@@ -35,7 +34,6 @@ from tests.stage3.ledger.samples import (
     NOW,
     bring_to,
     key_of,
-    known,
     new_purchase,
     opened,
     paid,
@@ -310,41 +308,6 @@ def test_what_is_asked_for_every_scene_is_found_by_an_index(
     connection.close()
 
     assert [row[3].partition(" INDEX ")[2] for row in plan] == [index]
-
-
-def test_only_what_was_billed_for_nothing_since_and_by_nobody_counts(ledger: Ledger) -> None:
-    """What lay there before was seen, and what a person decided was, too."""
-    bring_to(ledger, State.PAID_BAD, new_purchase("rain"))
-    begin = ledger.last_event()
-    assert ledger.billed_for_nothing_since(known("rain"), begin) == []
-
-    later = bring_to(ledger, State.PAID_BAD, new_purchase("rain"))
-    assert ledger.billed_for_nothing_since(known("rain"), begin) == [later]
-    assert ledger.billed_for_nothing_since(known("snow"), begin) == []
-
-    with ledger.transaction():
-        ledger.correct_cost(later.new.attempt_id, 1, now=NOW)
-    assert ledger.billed_for_nothing_since(known("rain"), begin) == []
-
-
-def at_another_route(scene_id: str) -> NewPurchase:
-    """Return a request for the same, bought of another model."""
-    return replace(new_purchase(scene_id), scene_key=key_of(f"{scene_id} of another model"))
-
-
-def test_what_was_billed_or_sent_again_at_another_route_counts_for_its_slot(
-    ledger: Ledger,
-) -> None:
-    """Whichever run or route it was of, and once where it is found in two ways."""
-    begin = ledger.last_event()
-    ours = bring_to(ledger, State.PAID_BAD, new_purchase("rain"))
-    theirs = bring_to(ledger, State.PAID_BAD, at_another_route("rain"))
-    bring_to(ledger, State.WROTE_OFF, at_another_route("snow"))
-    bring_to(ledger, State.WROTE_OFF, new_purchase("snow"))
-    bring_to(ledger, State.WROTE_OFF, replace(new_purchase("snow"), slot=2))
-
-    assert ledger.billed_for_nothing_since(known("rain"), begin) == [theirs, ours]
-    assert [ledger.resends(known("snow"), take) for take in (1, 2, 3)] == [2, 1, 0]
 
 
 # Zones -------------------------------------------------------------------------------------------

@@ -87,21 +87,6 @@ def test_a_models_name_stays_two_steps_of_the_path() -> None:
 
 
 @pytest.mark.parametrize(
-    "seed, sent, dropped",
-    [(None, seed_of(TOKEN), ()), (7, 7, ()), (0, 0, ()), (2**31, None, ("seed",))],
-)
-def test_a_persons_seed_comes_first(
-    seed: int | None, sent: int | None, dropped: tuple[str, ...]
-) -> None:
-    """Then the token is not sent: it would make another picture than was asked for."""
-    send = replicate().begin(request(seed=seed, token=None if seed is not None else TOKEN))
-    given: Any = send.payload["input"]
-
-    assert given.get("seed") == sent
-    assert send.dropped == dropped
-
-
-@pytest.mark.parametrize(
     "model, expected",
     [
         ("black-forest-labs/flux-schnell", {"aspect_ratio": "16:9", "output_format": "png",
