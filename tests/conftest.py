@@ -32,7 +32,6 @@ SLOW = (
     "hostile",
     "kit",
     "fakes/test_batch_talks.py",
-    "fakes/test_by_hand.py",
     "host/test_cast.py",
     "host/test_swap.py",
     "host/test_transcript.py",

@@ -25,6 +25,7 @@ from host_stub.contract import (
     Lane,
     Scene,
     SceneOutcome,
+    SceneSource,
     Services,
     StageContext,
     StagePlan,
@@ -119,6 +120,10 @@ class Ran:
         failure = self.outcomes[scene_id].failure
         return failure.code if failure else "made"
 
+    def ended(self) -> dict[str, str]:
+        """Return how every scene ended."""
+        return {one: self.code(one) for one in self.outcomes}
+
     def codes(self, scene_id: str) -> list[str]:
         """Return how each take of a scene ended, in their order."""
         numbers = sorted(take for of, take in self.takes if of == scene_id)
@@ -151,7 +156,27 @@ async def opened(
         yield stage
 
 
-def request(asked: Story, folder: Path, **more: Any) -> ImageRequest:
+def context_of(ran: Ran, stopping: anyio.Event | None = None) -> StageContext:
+    """Return what a run has of its caller, who keeps all that it says and delivers."""
+
+    def keep(_logger: object, _method: str, event: MutableMapping[str, Any]) -> str:
+        ran.events.append(dict(event))
+        return ""
+
+    def deliver(outcome: SceneOutcome) -> None:
+        assert (outcome.scene_id, outcome.take) not in ran.takes
+        ran.takes[outcome.scene_id, outcome.take] = outcome
+        ran.outcomes.setdefault(outcome.scene_id, outcome)
+
+    return StageContext(
+        log=structlog.wrap_logger(CapturingLogger(), processors=[keep]),
+        max_in_flight=NO_CEILING,
+        stopping=stopping or anyio.Event(),
+        deliver=deliver,
+    )
+
+
+def request(asked: SceneSource, folder: Path, **more: Any) -> ImageRequest:
     """Ask for a story whose pictures go below ``folder``."""
     return ImageRequest(run_id="a-run-of-tests", scenes=asked, out_dir=folder / "out", **more)
 
@@ -174,21 +199,7 @@ async def run_stage(
     """
     ran = into or Ran()
 
-    def keep(_logger: object, _method: str, event: MutableMapping[str, Any]) -> str:
-        ran.events.append(dict(event))
-        return ""
-
-    def deliver(outcome: SceneOutcome) -> None:
-        assert (outcome.scene_id, outcome.take) not in ran.takes
-        ran.takes[outcome.scene_id, outcome.take] = outcome
-        ran.outcomes.setdefault(outcome.scene_id, outcome)
-
-    context = StageContext(
-        log=structlog.wrap_logger(CapturingLogger(), processors=[keep]),
-        max_in_flight=NO_CEILING,
-        stopping=stopping or anyio.Event(),
-        deliver=deliver,
-    )
+    context = context_of(ran, stopping)
     async with opened(settings, folder, now=now, anew=anew) as stage:
         ran.ending = await stage.run(request(asked, folder, lane=lane, **more), context)
     return ran

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import tomllib
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from io import BytesIO
@@ -30,6 +30,7 @@ SCENES = [
     {"scene_id": "pier", "prompt": "A girl in a yellow raincoat on a foggy pier at dawn"},
     {"scene_id": "lamp", "prompt": "Close-up of an old man in the lamp room"},
 ]
+IN_BACKGROUND = ("/bin/sh", "-c", 'trap "" INT; exec "$@"', "sh")
 
 pytestmark = [
     pytest.mark.slow,
@@ -66,20 +67,21 @@ class Rehearsal:
         files = sorted((self.folder / "out" / "takes" / scene_id).iterdir())
         return [file.read_bytes() for file in files]
 
-    def end(self) -> str:
-        """Press Ctrl-C; return all that it said since."""
-        self._server.send_signal(signal.SIGINT)
+    def end(self, *signals: signal.Signals) -> str:
+        """Press Ctrl-C, or send others; return all that it said since."""
+        for number in signals or (signal.SIGINT,):
+            self._server.send_signal(number)
         said, _ = self._server.communicate(timeout=60)
         assert self._server.returncode == 0
         return said
 
 
 @contextmanager
-def rehearsed(folder: Path, *words: str) -> Generator[Rehearsal]:
+def rehearsed(folder: Path, *words: str, shell: Sequence[str] = ()) -> Generator[Rehearsal]:
     """Begin a rehearsal outside the checkout, with the config that it prints."""
     (folder / "scenes.json").write_text(json.dumps(SCENES), encoding="utf-8")
     with subprocess.Popen(
-        [sys.executable, "-m", "stage3_plugin", "rehearse", *words],
+        [*shell, sys.executable, "-m", "stage3_plugin", "rehearse", *words],
         cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8",
     ) as server:  # fmt: skip
         try:
@@ -149,11 +151,15 @@ def test_a_batch_is_drawn_too(tmp_path: Path) -> None:
 
 
 def test_a_lost_answer_can_be_rehearsed(tmp_path: Path) -> None:
-    """Every second one is billed and does not come: the run says that money may be spent."""
-    with rehearsed(tmp_path, "--provider", "openai", "--lose", "2") as rehearsal:
+    """Every second one is billed and does not come: the run says that money may be spent.
+
+    In the background of a shell, which has it ignore an interrupt, a termination ends it.
+    """
+    words = ("--provider", "openai", "--lose", "2")
+    with rehearsed(tmp_path, *words, shell=IN_BACKGROUND) as rehearsal:
         rehearsal.type("host_stub", "run", "scenes.json", code=4)
         listed = rehearsal.type("stage3_plugin", "attempts")
-        *_, books = rehearsal.end().splitlines()
+        *_, books = rehearsal.end(signal.SIGINT, signal.SIGTERM).splitlines()
 
     assert [one["state"] for one in listed["attempts"]].count("UNKNOWN") == 1
     assert books.startswith("requests 2, pictures 2, would have been billed $0.0")

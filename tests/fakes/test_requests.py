@@ -25,7 +25,7 @@ from stage3_plugin.transport.bodies import body_of
 from tests.fakes import shapes
 from tests.fakes.behaviours import Json
 from tests.fakes.pngs import make_png
-from tests.fakes.requests import MOST_DATA_URL, Refusing, check, shown_in
+from tests.fakes.requests import Refusing, check, shown_in
 from tests.fakes.wire import Asked, prompt_of
 from tests.stage3.providers.replies import gemini, openai, openrouter, recorded, verdict_on
 
@@ -214,17 +214,6 @@ BAD: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize("path", GOOD)
-def test_a_plain_request_is_taken(path: str) -> None:
-    check(path, GOOD[path])
-    assert Refusing()(asking(path, GOOD[path])) is None
-
-
-@pytest.mark.parametrize("path", [FAL, BFL, BFL3])
-def test_so_is_one_to_a_queue(path: str) -> None:
-    assert Refusing()(asking(path, AT_QUEUES[path])) is None
-
-
 @pytest.mark.parametrize("path, change", BAD)
 def test_what_a_vendor_would_not_take_is_seen(path: str, change: dict[str, Any]) -> None:
     """Fields of others, values of others, and nothing where something must be."""
@@ -270,18 +259,3 @@ def test_a_reference_is_refused_in_the_vendors_words(path: str, case: str) -> No
     assert verdict.kind is (VerdictKind.REFUSED if case == "flagged" else VerdictKind.REJECTED)
     assert verdict.may_be_billed is answer.billed
     assert not verdict.stops_run
-
-
-def test_a_picture_that_is_too_long_is_refused() -> None:
-    """OpenAI counts the characters of a data URL, and Gemini the bytes of the whole request."""
-    long = "data:image/png;base64," + "A" * MOST_DATA_URL
-    edits = GOOD[shapes.EDITS] | {"images": [{"image_url": long}]}
-    inline = {"mimeType": "image/png", "data": "A" * 20_000_001}
-    content = GOOD[GEMINI] | {"contents": [{"role": "user", "parts": [{"inlineData": inline}]}]}
-
-    for refused, word in (
-        (Refusing()(asking(shapes.EDITS, edits)), "string_above_max_length"),
-        (Refusing()(asking(GEMINI, content)), "exceeds the limit"),
-    ):
-        assert isinstance(refused, Json)
-        assert word in json.dumps(refused.document)

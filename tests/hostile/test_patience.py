@@ -21,8 +21,9 @@ from stage3_plugin.policy.refetch import LONGEST_WAIT_S, PATIENCE_S
 from stage3_plugin.purchase.conversation import Conversation
 from stage3_plugin.runtime import interrupt
 from tests.stage3 import test_stage
+from tests.stage3.showing import Timed, virtually
 from tests.stage3.stored import Stored
-from tests.stage3.test_stage import Maker, Ran, Story, run, virtually
+from tests.stage3.test_stage import Maker, Story, run
 
 PAID: dict[str, Any] = {"provider": "openai", "model": "m", "base_url": "http://127.0.0.1:9"}
 PRICE = Charge(40_000, "reported")
@@ -97,15 +98,15 @@ def with_addresses(monkeypatch: pytest.MonkeyPatch) -> Callable[[Addresses], Non
 
 def patient(
     addresses: Addresses, scenes: int = 1, *, stop_after_s: float | None = None, **settings: Any
-) -> tuple[Ran, ByAddress]:
+) -> tuple[Timed, ByAddress]:
     """Run a story whose pictures are at addresses."""
     maker = ByAddress(addresses=addresses)
 
     def before(state_dir: Path) -> None:
         maker.state_dir = state_dir
 
-    async def main() -> Ran:
-        stopping, ran = anyio.Event(), Ran([], [])
+    async def main() -> Timed:
+        stopping, ran = anyio.Event(), Timed()
         async with anyio.create_task_group() as tasks:
 
             async def stop() -> None:
@@ -131,7 +132,7 @@ def test_an_address_is_asked_for_minutes_with_growing_pauses(
     ran, maker = patient(addresses)
     pauses = [b - a for a, b in zip(addresses.asked_at, addresses.asked_at[1:], strict=False)]
 
-    assert ran.codes() == {"s0": "made"}
+    assert ran.ended() == {"s0": "made"}
     assert maker.sent == ["s0"]
     assert [round(pause) for pause in pauses[:7]] == [1, 2, 4, 8, 16, 32, 60]
     assert max(pauses) <= LONGEST_WAIT_S
@@ -145,9 +146,9 @@ def test_the_waiting_ends_after_some_minutes(
     addresses = Addresses(works_after_s=1e9)
     with_addresses(addresses)
     ran, maker = patient(addresses)
-    (outcome,) = ran.outcomes
+    (outcome,) = ran.outcomes.values()
 
-    assert ran.codes() == {"s0": "pending"}
+    assert ran.ended() == {"s0": "pending"}
     assert outcome.cost == PRICE.told
     assert outcome.failure is not None
     assert "https://pictures.example/a.png" in outcome.failure.message
@@ -163,7 +164,7 @@ def test_the_waiting_ends_with_the_runs_deadline(
     with_addresses(addresses)
     ran, _ = patient(addresses, deadline_s=30)
 
-    assert ran.codes() == {"s0": "pending"}
+    assert ran.ended() == {"s0": "pending"}
     assert 29 <= ran.took_s <= 31
 
 
@@ -175,7 +176,7 @@ def test_waiting_takes_no_place_from_others(
     with_addresses(addresses)
     ran, maker = patient(addresses, 4, capacity=1)
 
-    assert ran.codes() == dict.fromkeys(("s0", "s1", "s2", "s3"), "made")
+    assert ran.ended() == dict.fromkeys(("s0", "s1", "s2", "s3"), "made")
     assert maker.sent_at == sorted(maker.sent_at)
     assert maker.sent_at[-1] - maker.sent_at[0] == 3 * maker.duration_s
     assert ran.took_s < 70
@@ -191,5 +192,5 @@ def test_a_stop_ends_the_waiting(
     with_addresses(addresses)
     ran, _ = patient(addresses, stop_after_s=20)
 
-    assert ran.codes() == {"s0": "pending"}
+    assert ran.ended() == {"s0": "pending"}
     assert ran.took_s == pytest.approx(20, abs=0.1)

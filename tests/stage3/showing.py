@@ -18,12 +18,10 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import anyio
-import structlog
 import trio
 import trio.testing
-from structlog.testing import CapturingLogger
 
-from host_stub.contract import Scene, SceneOutcome, StagePlan
+from host_stub.contract import Scene, StagePlan
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.money import FREE, Charge
 from stage3_plugin.domain.picture import Picture
@@ -44,12 +42,13 @@ from stage3_plugin.runtime import interrupt
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.storage.references import References
+from tests.doors import Ran, Story, context_of
 from tests.fakes.inline_commit import in_line
-from tests.stage3.running import Ran, Story, asking, context_of, costing
+from tests.stage3.running import asking, costing
 from tests.stage3.stored import Stored
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, MutableMapping
+    from collections.abc import AsyncGenerator
 
 T = TypeVar("T")
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
@@ -169,24 +168,34 @@ def stage_in(
     """Put a stage together whose endpoint takes references; ``files`` says what is in them."""
     values: dict[str, Any] = {"provider": "openai", "model": "m", "size": "64x64", **settings}
     wanted = Settings(**values)
-    stored = Stored(folder)
 
     @asynccontextmanager
     async def shelf(_scenes_dir: Path) -> AsyncGenerator[References]:
         yield cast("References", OpenShelf(files or {}))
 
+    backend = Backend(
+        route=replace(
+            route_of(wanted, None),
+            list_price=costing(50_000, 40_000),
+            limits_of=_any_references,
+        ),
+        sender=lambda: Sender(attempt=maker.attempt, conversation_for=lambda _: None),
+    )
+    return stage_of(wanted, (backend,), folder, open_shelf=shelf)
+
+
+def stage_of(
+    wanted: Settings,
+    backends: Sequence[Backend],
+    folder: Path,
+    *,
+    open_shelf: Callable[[Path], AbstractAsyncContextManager[References]] = no_shelf,
+) -> Stage:
+    """Put a stage together that has these to buy from, and writes its ledger below a folder."""
+    stored = Stored(folder)
     return Stage(
         wanted,
-        (
-            Backend(
-                route=replace(
-                    route_of(wanted, None),
-                    list_price=costing(50_000, 40_000),
-                    limits_of=_any_references,
-                ),
-                sender=lambda: Sender(attempt=maker.attempt, conversation_for=lambda _: None),
-            ),
-        ),
+        tuple(backends),
         pictures=NoPictures(stored.objects, stored.spool, max_pixels=1 << 20, blocking=_at_once),
         accounts=Accounts(
             place=FilePlace(folder / LEDGER_NAME),
@@ -197,7 +206,7 @@ def stage_in(
             open_commit=in_line,
         ),
         draw=lambda: 0.5,
-        open_shelf=shelf,
+        open_shelf=open_shelf,
     )
 
 
@@ -220,29 +229,18 @@ async def run(
 ) -> Timed:
     """Plan and run a story; ``asked`` are those that are asked for, where not all are."""
     ran = Timed()
-
-    def keep(_logger: object, _method: str, event: MutableMapping[str, Any]) -> str:
-        ran.events.append(dict(event))
-        return ""
-
-    def deliver(outcome: SceneOutcome) -> None:
-        assert outcome.scene_id not in ran.outcomes
-        ran.outcomes[outcome.scene_id] = outcome
-
     with TemporaryDirectory(dir=MEMORY) as temporary:
         stage = stage_in(folder or Path(temporary), maker, **settings)
         story = Story(scenes if asked is None else asked)
         whole = None if asked is None else Story(scenes)
         ran.plans.append(await stage.plan(asking(story, story=whole)))
         began = anyio.current_time()
-        log = structlog.wrap_logger(CapturingLogger(), processors=[keep])
-        context = context_of(log, deliver, stopping)
-        ran.ending = await stage.run(asking(story, story=whole), context)
+        ran.ending = await stage.run(asking(story, story=whole), context_of(ran, stopping))
     ran.took_s = anyio.current_time() - began
     return ran
 
 
-def virtually(main: Callable[[], Awaitable[Timed]]) -> Timed:
+def virtually(main: Callable[[], Awaitable[T]]) -> T:
     """Run in virtual time."""
     return trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
 

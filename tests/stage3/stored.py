@@ -38,8 +38,3 @@ class Stored:
         others = {f"{stem}.{one}" for one in EXTENSIONS.values()} - {path.name}
         self.placed.place(kept.name, path, folder.parent, instead_of=others)
         return path
-
-    def published(self, kept: Path, folder: Path, stem: str, media_type: str) -> Path | None:
-        """Return the copy, if nobody has touched it."""
-        name = f"{stem}.{EXTENSIONS[media_type]}"
-        return folder / name if self.placed.is_copy(kept.name, folder, name) else None

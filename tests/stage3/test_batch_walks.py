@@ -23,14 +23,11 @@ from stage3_plugin.domain.money import FREE
 from stage3_plugin.domain.purchase import Held, Purchase, Settlement
 from stage3_plugin.domain.states import State
 from stage3_plugin.domain.verdict import VerdictKind
-from stage3_plugin.ledger.book import Ledger
-from stage3_plugin.purchase import known
 from stage3_plugin.purchase.known import TURN_S
 from stage3_plugin.purchase.lost import Brought
 from stage3_plugin.storage.spool import batch_files
 from tests.laws import tried
 from tests.stage3.batch_books import (
-    FULL,
     LATER,
     BatchBooks,
     Killed,
@@ -39,12 +36,11 @@ from tests.stage3.batch_books import (
     ended,
     found,
     made,
-    unknown,
     verdict,
     virtually,
     write_answer,
 )
-from tests.stage3.buying import leave_list, leave_lock
+from tests.stage3.buying import leave_lock
 from tests.stage3.ledger.databases import is_server
 from tests.stage3.ledger.samples import NOW, SETTLEMENTS, accepted
 from tests.stage3.line_shop import LineShop, close_all, keys_of, request
@@ -206,40 +202,6 @@ def partial_other(scene: Scene) -> Callable[[], Awaitable[str]]:
     return hold
 
 
-def test_what_has_no_mark_in_the_list_of_its_run_was_never_sent(make: Callable[..., Scene]) -> None:
-    """It was killed before its create left."""
-    scene = make(2, is_accepted=False)
-    process = scene.process()
-    leave_list(scene.folder, "run-1", scene.token)
-    walk(process, scene)
-
-    assert scene.states() == [State.VOID] * 2
-    assert scene.spool == []
-
-
-def test_a_run_that_lives_is_left_alone(make: Callable[..., Scene]) -> None:
-    """It is about to send, or waits for the answer."""
-    scene = make(2, is_accepted=False)
-    process = scene.process()
-    with process.owners.claim("run-1"):
-        walk(process, scene)
-
-    assert scene.states() == [S] * 2
-
-
-def test_our_own_create_may_be_on_its_way(make: Callable[..., Scene]) -> None:
-    """Without a whole answer nothing is said of it; with one it is taken in."""
-    scene = make(2, is_accepted=False)
-    process = scene.process("run-1")
-    scene.books.polls = [made()]
-    walk(process, scene)
-    assert scene.states() == [S] * 2
-    scene.create_answered()
-    walk(process, scene)
-
-    assert scene.states() == [A] * 2
-
-
 # Lost --------------------------------------------------------------------------------------------
 
 
@@ -284,48 +246,7 @@ def test_all_lines_that_ask_are_one_request_to_the_listing(make: Callable[..., S
     assert virtually(all_ask) == 1
 
 
-def test_trouble_on_the_way_changes_nothing(make: Callable[..., Scene]) -> None:
-    """R10; and what the program itself makes of an answer neither."""
-    scene = make(2)
-    scene.books.polls = [replace(made(), problem="502"), RuntimeError("a fault"), ended()]
-    scene.books.has("picture", "picture")
-    process = scene.process()
-    first = walk(process, scene)
-    assert first.making is not None
-    assert (first.making.problem, scene.states()) == ("502", [A, A])
-
-    async def later() -> Brought:
-        await anyio.sleep(known.AGAIN_S)
-        await process.recovery.bring_on(scene.held[0].attempt_id)
-        assert scene.states() == [A, A]
-        await anyio.sleep(known.AGAIN_S)
-        return await process.recovery.bring_on(scene.held[0].attempt_id)
-
-    assert virtually(later).purchase is not None
-    assert scene.states() == [P, P]
-
-
 # Results -----------------------------------------------------------------------------------------
-
-
-def test_each_line_ends_by_its_own_result_and_the_rest_never_ran(
-    make: Callable[..., Scene],
-) -> None:
-    """What is paid is counted, and the money of the others is free; nothing is left behind."""
-    scene = make(6)
-    batch_files.write_facts(
-        scene.folder / "spool" / scene.token, [{"wish": f"w{n}"} for n in range(6)]
-    )
-    scene.books.has("refused", "picture", None, "billed", "never_ran", "unreadable")
-    process = scene.process()
-    with process.hearing() as told:
-        walk(process, scene)
-
-    assert scene.states() == [R, P, R, B, R, B]
-    assert scene.shop.committed() == 8 + 8 + 10
-    assert scene.shop.ledger.lines_of(scene.token)[1].details == {"wish": "w1"}
-    assert scene.spool == ["3", "5"]  # evidence of what was paid for
-    assert [name for name, _ in told] == ["batch.ended"]
 
 
 def test_who_waits_for_a_line_goes_once_it_has_ended(
@@ -414,36 +335,6 @@ def _hears(process: Process, count: int) -> set[int]:
     return virtually(hear)
 
 
-def test_who_only_looks_after_batches_hears_of_none_in_the_place_of_a_scene(
-    make: Callable[..., Scene], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The note is there with the state, in one commit, and stays if it cannot be taken away."""
-    scene = make(2)
-    scene.books.has("refused", "refused")
-    process, noted = scene.process(), list[bool]()
-
-    def look() -> None:
-        for line in scene.shop.ledger.lines_of(scene.token):
-            subject = line.new.subject_key or ""
-            is_noted = line.new.attempt_id in scene.shop.ledger.untold(subject)
-            noted.append(is_noted is (line.state is R))
-
-    process.after_commit = look
-    walk(process, scene)
-    walk(process, scene, 1)
-    assert noted
-    assert all(noted)
-
-    def fail(_ledger: Ledger, _line: Purchase) -> None:
-        raise FULL
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Ledger, "tell", fail)
-        assert _hears(scene.process("run-3"), 2) == {0, 1}
-    assert _hears(scene.process("run-4"), 2) == {0, 1}
-    assert _hears(scene.process("run-5"), 2) == set()
-
-
 @pytest.mark.parametrize("kind", ["refused", None])
 def test_a_scene_that_comes_at_the_very_moment_hears_of_its_line(
     make: Callable[..., Scene], kind: Kind | None
@@ -475,16 +366,6 @@ def test_what_was_not_settled_is_not_heard_of(make: Callable[..., Scene]) -> Non
 
     assert scene.states() == [P]
     assert process.recovery.endings.refused(keys_of(request("s0"))) is None
-
-
-def test_where_nothing_more_comes_a_line_ends_by_what_came(make: Callable[..., Scene]) -> None:
-    """What lacks may have been billed."""
-    scene = make(3)
-    scene.books.lacking = unknown("its results cannot be had any more")
-    scene.books.has("picture", "refused", None)
-    walk(scene.process(), scene)
-
-    assert scene.states() == [P, R, U]
 
 
 def test_what_a_person_has_written_off_keeps_its_late_picture(make: Callable[..., Scene]) -> None:

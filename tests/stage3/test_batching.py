@@ -25,7 +25,6 @@ from stage3_plugin.domain.job import TOKEN_DIGITS, Accepted, BeingMade, Job, Lin
 from stage3_plugin.domain.reference import Reference, ReferenceWish, SentPicture
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import VerdictKind
-from stage3_plugin.policy.batching import Load
 from stage3_plugin.providers.registry import provider_at
 from stage3_plugin.purchase import conversation
 from stage3_plugin.purchase.asking import Asking
@@ -42,10 +41,9 @@ from stage3_plugin.purchase.run_ledger import RunLedger
 from stage3_plugin.runtime.masking import Masked
 from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.storage.spool.receipt import MOST_BODY_BYTES
-from stage3_plugin.testing.batch_plans import Batched, CutFile, Line, Order
+from stage3_plugin.testing.batch_plans import Batched, CutFile, Line
 from stage3_plugin.testing.behaviours import Json, Page, ResetAfterRead
 from stage3_plugin.testing.image_api import KEY, ImageApi
-from stage3_plugin.testing.pngs import make_png
 from stage3_plugin.testing.wire import Exchange
 from stage3_plugin.transport.client import Client
 from stage3_plugin.transport.job_hosts import JobHosts
@@ -292,29 +290,6 @@ async def test_a_file_that_was_handed_over_is_not_kept_here(tmp_path: Path) -> N
         assert not lines.exists()
 
 
-async def test_pictures_stand_in_the_lines_where_the_provider_wants_them_there(
-    tmp_path: Path,
-) -> None:
-    """And what is measured before is no less than what is written."""
-    picture = make_png("a face", 80, 60, heavy=True)
-    one = shown(picture)
-    with ImageApi() as api:
-        async with at_desk(api, tmp_path, "gemini") as desk:
-            scenes = [replace(scene, shown=(one,)) for scene in desk.scenes("a", "b")]
-            names = desk.names
-            nothing = await desk.batching.upload_references(TOKEN, scenes, names)
-            measured = [desk.batching.measured(scene) for scene in scenes]
-            written = await desk.batching.write(TOKEN, scenes, names)
-            text = (desk.folder() / "lines.jsonl").read_bytes()
-
-        assert nothing is None
-        assert api.batches.files == {}
-        assert text.count(pybase64.b64encode(picture)) == 2
-        assert isinstance(written, Written)
-        sizes = [one.size_bytes for one in measured if isinstance(one, Load)]
-        assert written.size_bytes == len(text) <= sum(sizes)
-
-
 @BOTH
 async def test_a_prompt_with_ends_of_lines_in_it_is_one_line(tmp_path: Path, service: str) -> None:
     """Also for readers that take more for an end of a line than JSON does."""
@@ -329,64 +304,6 @@ async def test_a_prompt_with_ends_of_lines_in_it_is_one_line(tmp_path: Path, ser
         assert len(lines) == 2
         assert [line.prompt for line in api.batches.lines] == [prompt, "s1: after it"]
         assert taken.pictured == [0, 1]
-
-
-# The one paid request ----------------------------------------------------------------------------
-
-
-async def test_a_create_that_never_left_is_said_to_be_so(tmp_path: Path) -> None:
-    """It was held in vain, and can be made by another batch."""
-    with ImageApi() as api:
-        async with at_desk(api, tmp_path) as desk:
-            file = await desk.uploaded("a")
-            said = await desk.create(file, "/v1/images/generations", is_late=lambda: True)
-            again = await desk.create(file, "/v1/images/generations")
-
-        assert said.verdict.kind is VerdictKind.NOT_SENT
-        assert again.verdict.kind is VerdictKind.NOT_SENT  # of a token no second one ever leaves
-        assert api.batches.all == []
-
-
-# Until it has ended ------------------------------------------------------------------------------
-
-
-async def test_what_has_ended_a_batch_and_came_of_it_needs_no_network_any_more(
-    tmp_path: Path,
-) -> None:
-    """Another process, after a kill, with the provider away: all of it lies on the disk."""
-    with ImageApi() as api:
-        async with at_desk(api, tmp_path) as desk:
-            before = await desk.begun("a", "b")
-            ended = await desk.ended(before)
-            results = await desk.batching.files.here(desk.folder(), ended, before.job)
-            assert not results.problem
-    async with at_desk(api, tmp_path) as desk:
-        taken = await desk.taken_in(before)
-
-    assert taken.pictured == [0, 1]
-    assert taken.lacking == "never ran"
-
-
-async def test_a_batch_is_not_asked_for_with_a_key_at_a_place_that_is_not_its_providers(
-    tmp_path: Path,
-) -> None:
-    """Nor are its results, whatever an answer names."""
-    with ImageApi() as api:
-        async with at_desk(api, tmp_path) as desk:
-            before = await desk.begun("a")
-            accepted = before.job.accepted
-            assert accepted is not None
-            away = replace(accepted, poll_url="http://127.0.0.1:9/v1/batches/b")
-            said = await desk.batching.ask(TOKEN, BeingMade(job=desk.job(away)))
-            ended = BatchEnded(how="completed", files=("http://127.0.0.1:9/v1/files/f",))
-            results = await desk.batching.files.here(desk.folder(), ended, before.job)
-
-        assert isinstance(said, BeingMade)
-        assert said.again_s is None
-        assert "cannot be asked" in said.problem
-        assert results.problem
-        assert results.again_s is None
-        assert not results.is_over
 
 
 # What came of it ---------------------------------------------------------------------------------
@@ -467,38 +384,6 @@ async def test_files_that_cannot_be_had_before_their_time_is_over_leave_lines_in
         assert late.lacking == "in doubt"
 
 
-@pytest.mark.parametrize("order", ["asked", "reversed"])
-async def test_of_two_words_for_a_line_the_one_counts_that_may_have_been_billed(
-    tmp_path: Path, order: Order
-) -> None:
-    """A success without a picture, and an error that would free its money: whichever is first."""
-    refusal = {"error": {"code": "moderation_blocked", "message": "It was rejected."}}
-    with ImageApi() as api:
-        api.batches.script(Batched())
-        async with at_desk(api, tmp_path) as desk:
-            before = await desk.begun("a")
-            ended = await desk.ended(before)
-            said: list[tuple[int, object]] = [(200, {"data": ()}), (400, refusal)]
-            file = desk.folder() / "results-by-hand"
-            file.write_text(
-                "".join(
-                    f"{json.dumps(_of_a_line(status, body))}\n"
-                    for status, body in (said if order == "asked" else reversed(said))
-                ),
-                encoding="utf-8",
-            )
-            heard: list[VerdictKind] = []
-
-            async def take(line: ReadLine) -> None:
-                await desk.claim(line, "0" * 32)
-                heard.append((await desk.batching.resume_line("0" * 32)).verdict.kind)
-
-            results = Results(files=(ResultFile(path=file, is_whole=True),))
-            await handed_on(desk.batching.files.reading(desk.folder(), ended, results), take)
-
-    assert heard == [VerdictKind.NO_PICTURE]
-
-
 def _of_a_line(status: int, body: object) -> dict[str, object]:
     response = {"status_code": status, "request_id": "req_1", "body": body}
     return {"custom_id": key_of(TOKEN, 0), "response": response, "error": None}
@@ -530,20 +415,6 @@ async def test_an_error_in_a_file_that_lacks_lines_is_not_believed_before_the_re
     assert read.lacking is None
     assert last.lacking is not None
     assert heard == [key_of(TOKEN, 0)]
-
-
-async def test_a_line_that_is_too_long_is_nobodys_and_the_others_are_read(tmp_path: Path) -> None:
-    """It is passed over to its end."""
-    with ImageApi() as api:
-        big = make_png("big", 300, 300, heavy=True)
-        api.batches.script_line(Line(picture=big), scene="s1")
-        api.batches.script(Batched(order="asked"))
-        async with at_desk(api, tmp_path, most_bytes=64 << 10) as desk:
-            before = await desk.begun("s0: a", "s1: b", "s2: c")
-            taken = await desk.taken_in(before)
-
-        assert taken.pictured == [0, 2]
-        assert taken.lacking != "never ran"
 
 
 async def test_a_whole_answer_of_a_purchase_stays_unless_only_another_has_a_picture(

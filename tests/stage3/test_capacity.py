@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stage3_plugin.policy.capacity.adaptive import AdaptiveLimiter
 from stage3_plugin.policy.capacity.limiter import Limiter, Permission
 
 
@@ -50,14 +48,3 @@ def test_a_rejection_without_a_hint_pauses_nobody_at_a_fixed_limiter() -> None:
     assert limiter.may_send(1, 0).allowed
     assert second.rejected(1, 5.0) is False
     assert limiter.may_send(1, 0) == Permission(allowed=False, wake_at=6)
-
-
-@pytest.mark.parametrize("limiter", [Limiter(4), AdaptiveLimiter(4, draw=middle)])
-def test_a_used_up_window_holds_everybody_back_until_it_begins_anew(limiter: Limiter) -> None:
-    """An answer told that nothing is left: that is obeyed, and no reason to doubt the limit."""
-    limiter.hold_back(0, 30)
-
-    assert limiter.may_send(29.9, 0) == Permission(allowed=False, wake_at=30)
-    assert limiter.may_send(30, 3).allowed
-    assert limiter.state(10).pause_s == 20
-    assert limiter.state(30).limit == 4

@@ -76,31 +76,6 @@ def shut(hint_s: float | None = None) -> tuple[AdaptiveLimiter, float]:
     return limiter, 0.2
 
 
-# In the beginning ----------------------------------------------------------------------------
-
-
-def test_in_the_beginning_what_left_is_seen_to_be_taken_before_more_goes() -> None:
-    """Sixteen, then as many more and four: nothing is turned away meanwhile."""
-    limiter = limiter_of(320)
-    moments = [0.0, *(VERDICT_S + turn * LATER_VERDICT_S for turn in range(5))]
-    sizes = [len(stage(limiter, now)) for now in moments]
-
-    assert sizes == [16, 20, 40, 80, 160, 4]
-    assert limiter.state(moments[-1]).limit == 320
-
-
-# The number at once --------------------------------------------------------------------------
-
-
-def test_the_most_that_were_taken_at_once_are_the_limit() -> None:
-    """Eight of sixteen were taken: eight it is, nobody pauses, and one goes when one ends."""
-    limiter, taken = known()
-
-    assert limiter.state(1).limit == 8
-    taken[0].answered(1)
-    assert [len(stage(limiter, 1)), len(stage(limiter, 2))] == [1, 0]
-
-
 # Next to nothing is taken --------------------------------------------------------------------
 
 
@@ -134,40 +109,6 @@ def test_in_a_pause_those_that_prepare_count_as_leaving_now() -> None:
     limiter.enter()
 
     assert not limiter.may_send(wake_at, 1).allowed
-
-
-def test_a_rate_is_found_and_kept_with_all_places_open() -> None:
-    """Departures are spaced by what was taken between two rejections, whatever the bucket holds."""
-    told: list[CapacityChanged] = []
-    limiter = AdaptiveLimiter(64, draw=middle, on_change=told.append)
-    world = World(Case("60 a minute", lambda _: Bucket(60, 4)), 3)
-    world.run(limiter, until_s=600)
-    made_before, turned_away = world.made, world.clients[0].turned_away
-    world.go_on(until_s=900)
-
-    assert "paced" in [one.reason for one in told]
-    assert limiter.state(900).limit == 64
-    assert world.made - made_before >= 0.95 * 300
-    assert world.clients[0].turned_away - turned_away <= 0.06 * 300
-
-
-# What is told --------------------------------------------------------------------------------
-
-
-def test_a_number_that_is_found_is_told_once() -> None:
-    """And not with every try above it."""
-    told: list[CapacityChanged] = []
-    limiter, inside = known(told=told)
-    now = 1.0
-    for _ in range(100):
-        now += 1
-        inside.pop(0).answered(now)
-        new = stage(limiter, now)
-        inside += new[:1]
-        for permit in new[1:]:
-            permit.rejected(now + 0.2, None)
-
-    assert [(one.reason, one.previous, one.limit) for one in told] == [("turned_away", 64, 8)]
 
 
 # Laws ----------------------------------------------------------------------------------------
@@ -257,30 +198,6 @@ def test_a_hidden_limit_is_found_and_used(limit: Limit, least: float, most_waste
 
     assert ours.made >= least * best.made
     assert ours.wasted <= most_wasted
-
-
-@pytest.mark.parametrize("share, most", [(0.05, 1.1), (0.1, 1.25)])
-@pytest.mark.parametrize("hint_s", [None, 2.0, 30.0])
-@pytest.mark.parametrize("ceiling", [8, 16])
-def test_rejections_by_chance_cost_little(
-    ceiling: int, hint_s: float | None, share: float, most: float
-) -> None:
-    """Beside a fixed capacity whose scenes wait for themselves."""
-    chance = ByChance(share, random.Random(3).random, hint_s=hint_s)
-    case = Case(
-        "by chance",
-        lambda _: deepcopy(chance),
-        is_hinted=hint_s is not None,
-        ceiling=ceiling,
-        scenes=40 * ceiling,
-        mean_s=2.0,
-    )
-    fixed, ours = World(case, 7), World(case, 7)
-    fixed.run(DeafLimiter(ceiling), until_s=1e6)
-    ours.run(AdaptiveLimiter(ceiling, draw=random.Random(7).random), until_s=1e6)
-
-    assert ours.made == fixed.made == 40 * ceiling
-    assert ours.now <= most * fixed.now
 
 
 @pytest.mark.parametrize("hint_s", [None, 2.0, 30.0])

@@ -1,10 +1,7 @@
 """The cast, applied to scenes: what they show, in which order, and which ids are refused."""
 
-from dataclasses import replace
-
 import pytest
 
-from host_stub.contract import Scene, SceneReference
 from stage3_plugin.domain.reference import ReferenceWish
 from stage3_plugin.engine.showing.casting import Casting
 from stage3_plugin.errors import SettingsRefused
@@ -17,22 +14,6 @@ CAST = {
 }
 MIRA = ReferenceWish(image="refs/mira.png", name="Mira", role="character", by="cast")
 BOARD = ReferenceWish(image="refs/board.png", role="style", by="cast")
-
-
-def test_no_picture_is_shown_twice() -> None:
-    """A character that is named twice, and a sheet that the scene names itself: its place stays."""
-    own = ReferenceWish(image="scene:char_002", role="keeper")
-    said = SceneReference(image=own.image, role=own.role)
-    scene = Scene(
-        scene_id="s1",
-        prompt="a pier",
-        references=(own.image,),
-        reference_details=(said,),
-        characters=("char_001", "char_002", "char_001", "board"),
-    )
-
-    named = replace(own, name="Tomas")
-    assert Casting(CAST).wishes_of(scene) == (named, MIRA, BOARD)
 
 
 @pytest.mark.parametrize(

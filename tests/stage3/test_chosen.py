@@ -82,24 +82,6 @@ async def test_a_picture_that_a_person_brought_is_shown_to_the_model(
     assert states(found) == {"first": [], "second": [True]}
 
 
-async def test_another_picture_makes_its_scenes_stale_and_the_one_before_makes_them_current(
-    image_api: ImageApi, tmp_path: Path, brought: Path
-) -> None:
-    """What is shown is a choice, and may be taken back: what was made stays."""
-    settings = settings_for(image_api)
-    story = [FIRST, SECOND]
-    ran = await run_stage(settings, Story(story), tmp_path)
-    basis = await basis_of(image_api, tmp_path, FIRST)
-    own = ShownPicture(sha256=sha256_of(BROUGHT), basis=basis, path=brought)
-    made = ShownPicture(sha256=placed(ran, "first"), basis=basis)
-
-    assert states(await survey(settings, story, tmp_path)) == {"first": [True], "second": [True]}
-    with_own = await survey(settings, story, tmp_path, shown=shows("first", own))
-    assert states(with_own) == {"first": [True], "second": [("sheet",)]}
-    with_made = await survey(settings, story, tmp_path, shown=shows("first", made))
-    assert states(with_made) == {"first": [True], "second": [True]}
-
-
 async def test_a_picture_of_an_earlier_basis_is_not_shown(
     image_api: ImageApi, tmp_path: Path, brought: Path
 ) -> None:

@@ -115,20 +115,6 @@ def listening(serve: Callable[[socket.socket], None]) -> Generator[str]:
         thread.join(5)
 
 
-async def test_a_good_answer_comes_whole(image_api: ImageApi) -> None:
-    """Sent once, with the key, over a connection that is closed afterwards."""
-    sink = Sink()
-    exchange = await post(image_api.base_url, sink)
-    (asked,) = image_api.asked()
-
-    assert exchange == Exchange(sent=True, complete=True)
-    assert sink.status == 200
-    assert b"b64_json" in sink.body
-    assert asked.headers["authorization"] == f"Bearer {KEY}"
-    assert asked.headers["accept-encoding"] == "identity"
-    assert asked.headers["connection"] == "close"
-
-
 @pytest.mark.parametrize("tls", [False, True])
 async def test_the_end_is_seen_with_the_last_byte_and_nothing_in_between(*, tls: bool) -> None:
     """A process that is killed while the connection is closed has the whole answer on its disk."""

@@ -122,29 +122,6 @@ def test_after_a_halt_what_is_in_flight_ends_and_nothing_starts() -> None:
     assert next(rest) == 5
 
 
-@pytest.mark.anyio
-async def test_cancelling_leaves_no_task_behind() -> None:
-    """Every performing task sees the cancellation, on both event loops."""
-    started: list[int] = []
-    cancelled: list[int] = []
-
-    async def perform(item: int) -> None:
-        started.append(item)
-        if len(started) == 4:
-            scope.cancel()
-        try:
-            await anyio.sleep_forever()
-        except anyio.get_cancelled_exc_class():
-            cancelled.append(item)
-            raise
-
-    with anyio.fail_after(10), anyio.CancelScope() as scope:
-        await Dispatcher(range(10), perform, Limiter(4)).run()
-
-    assert scope.cancelled_caught
-    assert sorted(cancelled) == [0, 1, 2, 3]
-
-
 @given(
     durations=st.lists(st.integers(0, 20), max_size=40),
     fails=st.lists(st.integers(0, 3), min_size=40, max_size=40),

@@ -4,7 +4,6 @@ Those draw, die, are replaced, are deaf to Ctrl-C and leave no orphans.
 """
 
 import os
-import pickle
 import signal
 import sys
 from collections.abc import Callable
@@ -14,7 +13,7 @@ from typing import TypeAlias
 import anyio
 import pytest
 
-from stage3_plugin.errors import JobFailed, WorkerLost
+from stage3_plugin.errors import JobFailed
 from stage3_plugin.executors.base import Executor
 from stage3_plugin.executors.replicas import Processes, worker_environment
 from stage3_plugin.previz.cast import Cast, Member
@@ -25,9 +24,6 @@ from tests.rules.repository import ROOT
 from tests.stage3.in_process import InProcess
 
 pytestmark = pytest.mark.anyio
-
-LONG_SIDE_PX = 2600
-"""A picture of this size takes seconds: long enough to do something to its worker."""
 
 
 def job(name: str = "a", *, side_px: int = 64) -> bytes:
@@ -67,21 +63,6 @@ async def until_gone(process_id: int) -> None:
     with anyio.fail_after(10):
         while is_alive(process_id):
             await anyio.sleep(0.01)
-
-
-def cpu_seconds(process_id: int) -> float:
-    """Return how long a process has computed."""
-    fields = Path(f"/proc/{process_id}/stat").read_text("ascii").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-async def until_busy(workers: Processes) -> int:
-    """Wait until the only worker has started and imported, and is drawing; name it."""
-    with anyio.fail_after(30):
-        while not any(cpu_seconds(each) >= 0.3 for each in workers.process_ids):
-            await anyio.sleep(0.02)
-    (process_id,) = workers.process_ids
-    return process_id
 
 
 Start: TypeAlias = Callable[[str, int], Executor]
@@ -145,58 +126,6 @@ async def test_pictures_are_drawn_and_the_processes_end(tmp_path: Path) -> None:
     assert names_in(tmp_path) == ["a.png", "b.png", "c.png", "d.png"]
     assert 1 <= len(process_ids) <= 2
     assert not any(map(is_alive, process_ids))
-
-
-async def test_a_killed_worker_fails_its_picture_and_is_replaced(tmp_path: Path) -> None:
-    """The error says which signal; the next picture is drawn."""
-    failures: list[WorkerLost] = []
-
-    async def draw_big() -> None:
-        try:
-            await make(workers, tmp_path, "big", LONG_SIDE_PX)
-        except WorkerLost as error:
-            failures.append(error)
-
-    async with Processes(WORK, 1) as workers:
-        async with anyio.create_task_group() as group:
-            group.start_soon(draw_big)
-            os.kill(await until_busy(workers), signal.SIGKILL)
-        await make(workers, tmp_path, "next")
-
-    (failure,) = failures
-    assert failure.how == "was ended by SIGKILL"
-    assert str(pickle.loads(pickle.dumps(failure))) == str(failure)
-    assert names_in(tmp_path) == ["next.png"]
-
-
-async def test_a_worker_that_died_idle_is_replaced_unseen(tmp_path: Path) -> None:
-    """Nobody's picture fails for it."""
-    async with Processes(WORK, 1) as workers:
-        await make(workers, tmp_path, "a")
-        (process_id,) = workers.process_ids
-        os.kill(process_id, signal.SIGKILL)
-        await until_gone(process_id)
-        await anyio.sleep(0.05)  # the event loop hears of it a moment after /proc shows it
-        await make(workers, tmp_path, "b")
-
-    assert (tmp_path / "b.png").is_file()
-
-
-async def test_cancelling_kills_the_worker_and_leaves_nothing(tmp_path: Path) -> None:
-    """No half picture is left, and a fresh worker draws the next one."""
-    process_ids: list[int] = []
-    async with Processes(WORK, 1) as workers:
-        async with anyio.create_task_group() as group:
-            group.start_soon(make, workers, tmp_path, "big", LONG_SIDE_PX)
-            process_ids.append(await until_busy(workers))
-            group.cancel_scope.cancel()
-        killed = not is_alive(process_ids[0])
-        left = names_in(tmp_path)
-        await make(workers, tmp_path, "next")
-
-    assert killed
-    assert left == []
-    assert (tmp_path / "next.png").is_file()
 
 
 async def test_a_worker_is_deaf_to_ctrl_c(tmp_path: Path) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 import tomllib
 
 import pytest
 
 from host_stub.text.format import how_to_install as said_by_the_host
-from stage3_plugin.errors import ExtraMissing, need
+from stage3_plugin.errors import need
 from stage3_plugin.runtime.extras import EXTRAS, how_to_install, lacking
 from tests.rules.repository import ROOT
 
@@ -20,24 +19,6 @@ def test_every_extra_is_one_that_can_be_installed() -> None:
 
     assert project["name"] == "stage3-plugin"
     assert {*EXTRAS, "fast"} == set(project["optional-dependencies"])
-
-
-@pytest.mark.parametrize("extra", EXTRAS)
-def test_an_absent_extra_is_named(monkeypatch: pytest.MonkeyPatch, extra: str) -> None:
-    """With the setting that wants it, the package that is not there, and what to type."""
-    package = EXTRAS[extra][-1]
-    for other in EXTRAS[extra]:
-        monkeypatch.setitem(sys.modules, other, sys)  # as good as installed
-    monkeypatch.setitem(sys.modules, package, None)  # which forbids its import
-
-    with pytest.raises(ExtraMissing) as caught:
-        need(extra, setting="executor")
-
-    assert lacking(extra) == package
-    assert str(caught.value) == (
-        f"setting 'executor': it needs the extra {extra!r}, whose package {package} is not "
-        f"installed (pip install '.[{extra}]', in the folder that Stage3 was installed from)"
-    )
 
 
 @pytest.mark.parametrize("extra", EXTRAS)

@@ -25,7 +25,6 @@ from stage3_plugin.ledger.home import (
     new_run_id,
 )
 from tests.doors import HOLD, bills, painter
-from tests.fakes.behaviours import Gate
 from tests.fakes.image_api import ImageApi
 from tests.places import wait
 from tests.stage3.buying import scenes
@@ -123,39 +122,6 @@ async def test_the_answers_in_a_dead_drivers_spool_are_never_written_off_by_anot
     assert lost is not None
     assert f"lies on the machine of home {home}" in lost.message
     assert image_api.received() == 2
-
-
-@pytest.mark.anyio
-async def test_what_a_connected_home_has_in_work_is_waited_for(
-    shared: Shared, image_api: ImageApi, tmp_path: Path
-) -> None:
-    """Two drivers at once: each scene is bought once, and both end with all that was bought."""
-    gate = Gate()
-    for number in (1, 2):
-        image_api.script(bills(0.05, gate=gate), scene=f"s{number:02}")
-    image_api.always(bills(0.05))
-    (there, home), (here, _) = shared.machine("a"), shared.machine("b")
-    shared.connected.add(home)
-    first, second = Ran(), Ran()
-
-    async def come_second() -> None:
-        while image_api.in_flight < 2:
-            await anyio.sleep(0.01)
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(lambda: run_stage(painter(image_api), scenes(4), here, into=second))
-            while not second.named("scene.awaited"):
-                await anyio.sleep(0.01)
-            gate.open()
-
-    with anyio.fail_after(60):
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(come_second)
-            await run_stage(painter(image_api), scenes(2), there, into=first)
-
-    assert image_api.received() == 4
-    assert [first.code(one) for one in ("s01", "s02")] == ["made", "made"]
-    # Paid for and found; the bytes are on the other machine, where no bucket brings them from.
-    assert [second.code(f"s{one:02}") for one in range(1, 5)] == ["storage"] * 2 + ["made"] * 2
 
 
 @pytest.mark.anyio
@@ -277,19 +243,6 @@ def test_what_costs_nothing_is_void_when_its_home_is_given_up(
     assert code == 0
     assert json.loads(said)["attempts"][0]["becomes"] == "VOID"
     assert shared.states() == ["VOID"]
-
-
-def test_a_home_whose_driver_is_connected_is_not_given_up(
-    shared: Shared, image_api: ImageApi, desk: Desk
-) -> None:
-    """Neither shown as free to be, nor changed."""
-    _, home, _ = dead_in(shared, image_api)
-    shared.connected.add(home)
-    said = [desk("--of-home", home, *words) for words in ([], ["--yes"])]
-
-    assert [code for code, _ in said] == [2, 2]
-    assert all("is connected to the ledger" in text for _, text in said)
-    assert shared.states() == ["SENDING"]
 
 
 def test_a_word_that_is_no_home_with_work_is_refused_with_those_that_are(

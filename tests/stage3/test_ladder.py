@@ -169,11 +169,3 @@ def test_only_a_billed_refusal_of_another_route_is_followed_in_one_run(
     new = replace(BAD.new, endpoint=route.endpoint)
 
     assert route.may_follow(bad, new) is expected
-
-
-@pytest.mark.parametrize("state", [None, *sorted(set(State) - UNBILLED)])
-def test_no_step_is_taken_from_any_other_state(state: State | None) -> None:
-    """Whatever else it came to: what may be billed, or is on its way, ends the ladder."""
-    ladder = Ladder(prompts=2, after_billed=(False, False))
-
-    assert ladder.after([Ended(step=FIRST, state=state, is_refusal=True)]) is None

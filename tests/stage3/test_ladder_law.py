@@ -6,34 +6,27 @@ what may have been billed for that picture before.
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal, TypeAlias
 
 import anyio
-import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from host_stub.contract import Scene, SceneOutcome
+from host_stub.contract import Scene
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.engine.backend import Backend, Sender, route_of
-from stage3_plugin.engine.stage import Stage
-from stage3_plugin.ledger.place import LEDGER_NAME, FilePlace
-from stage3_plugin.ledger.session import Accounts
 from stage3_plugin.settings import Settings
-from tests.fakes.inline_commit import in_line
+from tests.doors import Ran, Story, context_of
 from tests.laws import tried
-from tests.stage3.running import Story, asking, context_of, costing
-from tests.stage3.showing import NoPictures, no_shelf
-from tests.stage3.stored import Stored
-from tests.stage3.test_stage import MEMORY, Ran, attempted, virtually
+from tests.stage3.running import asking, costing
+from tests.stage3.showing import MEMORY, stage_of, virtually
+from tests.stage3.test_stage import attempted
 
 K = VerdictKind
 Truth: TypeAlias = Literal[
@@ -103,39 +96,17 @@ def settings(**more: Any) -> Settings:
 
 
 async def run(wanted: Settings, makers: list[Maker], scene: Scene, folder: Path) -> Ran:
-    outcomes: list[SceneOutcome] = []
-    stored = Stored(folder)
-    stage = Stage(
-        wanted,
-        tuple(
-            Backend(
-                route=replace(
-                    route_of(of_route, None),
-                    list_price=costing(50_000),
-                ),
-                sender=partial(Sender, attempt=maker.attempt, conversation_for=lambda _: None),
-            )
-            for of_route, maker in zip(wanted.routes, makers, strict=True)
-        ),
-        pictures=NoPictures(stored.objects, stored.spool, max_pixels=1, blocking=_at_once),
-        accounts=Accounts(
-            place=FilePlace(folder / LEDGER_NAME),
-            state_dir=folder,
-            time_zone="UTC",
-            now=lambda: datetime.now(UTC),
-            monotonic=time.monotonic,
-            open_commit=in_line,
-        ),
-        draw=lambda: 0.5,
-        open_shelf=no_shelf,
-    )
-    context = context_of(structlog.get_logger(), outcomes.append)
-    await stage.run(asking(Story([scene])), context)
-    return Ran(outcomes, [])
-
-
-async def _at_once(work: Any, /) -> Any:
-    return work()
+    backends = [
+        Backend(
+            route=replace(route_of(of_route, None), list_price=costing(50_000)),
+            sender=partial(Sender, attempt=maker.attempt, conversation_for=lambda _: None),
+        )
+        for of_route, maker in zip(wanted.routes, makers, strict=True)
+    ]
+    ran = Ran()
+    stage = stage_of(wanted, backends, folder)
+    ran.ending = await stage.run(asking(Story([scene])), context_of(ran))
+    return ran
 
 
 @tried(40)

@@ -135,39 +135,6 @@ def both(plan: StagePlan) -> tuple[PlannedLane, PlannedLane]:
     return plan.lanes.ordinary, plan.lanes.batch
 
 
-async def test_a_plan_has_both_lanes_side_by_side(image_api: ImageApi, tmp_path: Path) -> None:
-    """Each with all that is to make, whichever goes by which; the sum is of those that do."""
-    scenes = story("batch", None, None, None)
-
-    plan = await planned(settings_for(image_api), scenes, tmp_path)
-
-    ordinary, batch = both(plan)
-    assert ordinary.cost_high_usd is not None
-    assert batch.cost_high_usd is not None
-    assert plan.cost_high_usd is not None
-    assert (ordinary.scenes, batch.scenes) == (3, 1)
-    assert abs(batch.cost_high_usd * 2 - ordinary.cost_high_usd) <= to_usd(8)
-    assert 0 < batch.cost_high_usd < plan.cost_high_usd < ordinary.cost_high_usd
-    assert (ordinary.within_s, batch.within_s) == (None, TERMS.within_s)
-    assert (ordinary.cannot, len(batch.cannot)) == ((), 2)
-
-
-async def test_the_sum_is_that_of_the_lane_by_which_all_go(
-    image_api: ImageApi, tmp_path: Path
-) -> None:
-    """And nobody knows how long a batch takes."""
-    settings, scenes = settings_for(image_api), story(None, None)
-
-    ordinary = await planned(settings, scenes, tmp_path)
-    batch = await planned(settings, scenes, tmp_path, lane="batch")
-
-    at_once, later = both(ordinary)[0], both(batch)[1]
-    assert ordinary.cost_high_usd == at_once.cost_high_usd
-    assert batch.cost_high_usd == later.cost_high_usd
-    assert batch.cost_low_usd == later.cost_low_usd
-    assert (batch.expected_s, later.scenes) == (None, 2)
-
-
 async def test_a_price_that_is_not_known_in_batches_is_from_half_to_all(
     image_api: ImageApi, tmp_path: Path
 ) -> None:

@@ -114,22 +114,6 @@ async def test_a_line_that_was_written_as_another_take_is_written_again(
     assert (first.take, as_it_is.take) == (1, 2)
 
 
-async def test_one_in_doubt_is_written_off_in_the_commit_that_holds_its_line(
-    tmp_path: Path,
-) -> None:
-    """By the setting, once; where another line is in the way it stays as it was."""
-    shop = LineShop(tmp_path, on_unknown="resend", cap=4 * HOLD)
-    (lost,) = await shop.hold("s1")
-    await shop.bring(lost, SETTLEMENTS[State.UNKNOWN])
-    lines = await shop.ready("s1", "s2", "s3", "s4")
-
-    assert lines[0].instead_of is not None
-    assert list(await shop.in_the_way(lines)) == [3]
-    assert isinstance(await shop.checkout.hold(lines[:3], a_batch()), list)
-    assert shop.states() == [State.WROTE_OFF] + [State.SENDING] * 3
-    assert shop.committed() == 4 * HOLD
-
-
 @pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
 class _Limited(InlineCommit):
     """Refuses what would go on for ever."""

@@ -11,11 +11,9 @@ from pydantic import ValidationError
 
 from stage3_plugin.domain.model import ModelReference, ModelRequest
 from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.errors import JobFailed, SettingsRefused
-from stage3_plugin.executors.base import Work
+from stage3_plugin.errors import SettingsRefused
 from stage3_plugin.executors.child import replica_environment
 from stage3_plugin.executors.registry import executor_of
-from stage3_plugin.executors.replica import Replica
 from stage3_plugin.executors.replicas import devices_of
 from stage3_plugin.renderers.finding import find_class
 from stage3_plugin.renderers.model import ModelClass, ModelRenderer, decided_by
@@ -244,43 +242,6 @@ def made_with(model_class: str = "a:B", **args: Any) -> ModelClass:
 
 
 # A replica ---------------------------------------------------------------------------------------
-
-
-class Worker:
-    at_once = 3
-
-    def do(self, jobs: list[bytes]) -> list[Any]:
-        if b"batch" in jobs and len(jobs) > 1:
-            raise ValueError("not together")
-        if b"short" in jobs:
-            return []
-        kinds: dict[bytes, Any] = {b"text": "text", b"large": b"12345", b"none": None}
-        return [kinds.get(job, job.upper()) for job in jobs]
-
-
-def make_worker(_setup: bytes) -> Worker:
-    return Worker()
-
-
-def test_each_job_is_done_whole_or_is_a_problem() -> None:
-    """By itself, also where a call of several comes to nothing."""
-    replica = Replica(Work(target=f"{__name__}:make_worker", most_bytes=4))
-
-    assert replica.at_once == 3
-    too_large = ("made 5 bytes, and at most 4 are taken", False)
-    assert _seen(replica.do([b"a", b"batch", b"b"])) == [b"A", too_large, b"B"]
-    assert _seen(replica.do([b"text", b"none", b"large", b"ok"])) == [
-        ("made str, and not bytes", False),
-        ("made NoneType, and not bytes", False),
-        too_large,
-        b"OK",
-    ]
-    assert _seen(replica.do([b"short"])) == [("made something else than a list of 1", False)]
-
-
-def _seen(answers: list[bytes | JobFailed]) -> list[object]:
-    """Return what can be compared: bytes, or words and whether they may pass."""
-    return [one if isinstance(one, bytes) else (str(one), one.may_pass) for one in answers]
 
 
 def test_a_replica_has_the_environment_without_secrets() -> None:

@@ -9,7 +9,6 @@ import hashlib
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -246,21 +245,6 @@ def check_picture(path: Path, sha256: str, scene_id: str, folder: Path) -> None:
     assert list((folder / ".stage3" / "objects").rglob(sha256))
 
 
-async def test_what_was_billed_is_what_the_outcomes_cost(
-    image_api: ImageApi, tmp_path: Path
-) -> None:
-    """OpenRouter's own figure, exact to the micro-dollar, failed attempts included."""
-    image_api.script(ServerError(500), Limited(), scene="b:")
-    settings = settings_for(image_api, provider="openrouter", capacity=2)
-    ran = await run_stage(settings, story("a", "b", "c"), tmp_path)
-    costs = [outcome.cost for outcome in ran.outcomes.values()]
-
-    assert image_api.billed() == 3
-    assert {cost.basis for cost in costs} == {"reported"}
-    finished = sum(Decimal(event["cost_usd"]) for event in ran.named("scene.finished"))
-    assert finished == sum(cost.usd or 0 for cost in costs) > 0
-
-
 async def test_pictures_are_kept_exactly_as_received(image_api: ImageApi, tmp_path: Path) -> None:
     """A provenance chunk survives, since nothing is encoded again."""
     png = make_png("b", 64, 64)
@@ -292,19 +276,6 @@ async def test_a_reset_before_the_request_is_never_taken_for_billed_twice(
 
     assert ran.code("a") in {"made", "unknown"}
     assert image_api.billed() <= 1
-
-
-async def test_hostile_scene_ids_each_get_their_own_file_inside(
-    image_api: ImageApi, tmp_path: Path
-) -> None:
-    """Nothing is ever written outside the output folder."""
-    ids = ["../../etc/x", "/abs", "a/b", "..", "CON", "x.", "Scene", "scene", "é", "e\u0301"]
-    ran = await run_stage(settings_for(image_api), story(*ids), tmp_path)
-    paths = [outcome.image for outcome in ran.outcomes.values() if outcome.image]
-
-    assert len({str(path).casefold() for path in paths}) == len(ids)
-    assert {path.parent for path in paths} == {tmp_path / "out" / "images"}
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".stage3", "out"]
 
 
 async def test_a_picture_that_has_arrived_is_kept_though_the_run_is_cancelled(

@@ -11,8 +11,7 @@ import pytest
 
 from stage3_plugin.domain.states import State
 from tests.doors import Ran, run_stage, settings_for, states, story
-from tests.fakes.behaviours import Json
-from tests.fakes.image_api import KEY, ImageApi
+from tests.fakes.image_api import ImageApi
 
 pytestmark = pytest.mark.anyio
 
@@ -65,47 +64,3 @@ async def test_no_link_on_the_way_leads_out_of_the_results(
     assert ran.code("a") == "storage"
     assert list(elsewhere.rglob("*")) == []
     assert states(tmp_path) == [State.PAID]
-
-
-async def test_an_outcome_names_its_purchase_and_what_it_was_made_from(
-    run: Callable[..., Any],
-) -> None:
-    """The same in the run that made it and in one that finds it; another wish has another basis."""
-    made = (await run("a")).outcomes["a"]
-    found = (await run("a")).outcomes["a"]
-    other = (await run("a", quality="high")).outcomes["a"]
-
-    assert made.purchase is not None
-    assert made.basis is not None
-    assert (found.purchase, found.basis) == (made.purchase, made.basis)
-    assert (made.made_at, found.made_at is None) == (None, False)
-    assert {other.purchase, other.basis}.isdisjoint({made.purchase, made.basis})
-
-
-async def test_a_failure_names_no_purchase(run: Callable[..., Any], image_api: ImageApi) -> None:
-    image_api.script(Json({"error": {"code": "x", "message": "no"}}, status=403), scene="a")
-    outcome = (await run("a")).outcomes["a"]
-
-    assert (outcome.purchase, outcome.basis, outcome.take) == (None, None, 1)
-
-
-async def test_a_picture_by_another_step_has_the_basis_of_the_wish(
-    image_api: ImageApi, tmp_path: Path
-) -> None:
-    """Whichever route it came by: it is a take of the same wish."""
-    fallback = [
-        {
-            "provider": "openai",
-            "base_url": image_api.base_url,
-            "model": "gpt-image-1.5",
-            "api_key": KEY,
-        }
-    ]
-    settings = settings_for(image_api, fallback=fallback)
-    plain = (await run_stage(settings_for(image_api), story("a"), tmp_path / "1")).outcomes["a"]
-    no = {"error": {"code": "content_policy_violation", "message": "no"}}
-    image_api.script(Json(no, status=400), scene="a")
-    stepped = (await run_stage(settings, story("a"), tmp_path / "2")).outcomes["a"]
-
-    assert stepped.generation_params["model"] == "gpt-image-1.5"
-    assert stepped.basis == plain.basis

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stage3_plugin.policy.capacity.limiter import NEVER, Limiter, Permit
-from stage3_plugin.policy.capacity.rate_limit import RateLimit, rate_limit_of
+from stage3_plugin.policy.capacity.rate_limit import RateLimit
 
 WINDOW_S = 10.0
 
@@ -121,18 +121,6 @@ def test_while_one_prepares_the_next_is_told_when_to_ask_again() -> None:
     assert (first.allowed, first.wake_at) == (False, 11)
     assert (second.allowed, second.wake_at) == (False, 13)
     assert limiter.may_send(13, 1).allowed
-
-
-@pytest.mark.parametrize(
-    "pacing, expected", [("window", [0, 0, 0, 60, 60]), ("paced", [0, 20, 40, 60, 80])]
-)
-def test_the_settings_name_the_kind_of_pace(pacing: str, expected: list[float]) -> None:
-    """Three a minute are three at once and then a wait, or one every twenty seconds."""
-    rate_limit = rate_limit_of(3, "paced" if pacing == "paced" else "window")
-    assert rate_limit is not None
-
-    assert departures([0] * 5, rate_limit) == expected
-    assert rate_limit_of(None, "window") is None
 
 
 @pytest.mark.parametrize("rate_limit", [RateLimit(2, WINDOW_S), RateLimit(1, WINDOW_S)])

@@ -87,20 +87,6 @@ async def test_a_picture_that_was_billed_and_is_none_is_bought_anew(
     assert sorted(states(tmp_path)) == ["PAID", "PAID", "PAID_BAD", "PAID_BAD"]
 
 
-async def test_a_deleted_picture_is_restored(image_api: ImageApi, tmp_path: Path) -> None:
-    """One, or the whole folder of results; the store has it."""
-    await run_stage(painter(image_api), scenes(3), tmp_path)
-    before = images(tmp_path)
-    (tmp_path / "out" / "images" / "s02.png").unlink()
-    await run_stage(painter(image_api), scenes(3), tmp_path)
-    after_one = images(tmp_path)
-    shutil.rmtree(tmp_path / "out")
-    await run_stage(painter(image_api), scenes(3), tmp_path)
-
-    assert after_one == images(tmp_path) == before
-    assert image_api.received() == 3
-
-
 @pytest.mark.parametrize("bytes_more", [0, 7])
 async def test_an_edited_picture_is_replaced(
     image_api: ImageApi, tmp_path: Path, bytes_more: int
@@ -126,77 +112,6 @@ async def test_a_picture_nobody_touched_is_not_written_again(
     await run_stage(painter(image_api), scenes(2), tmp_path)
 
     assert identities(paths) == before
-
-
-@ONE_LOOP
-@pytest.mark.parametrize(
-    "scene",
-    [
-        HARBOUR.model_copy(update={"prompt": "a harbour at dawn"}),
-        HARBOUR.model_copy(update={"prompt": "a harbour at dusk "}),
-        HARBOUR.model_copy(update={"width": 96, "height": 64}),
-        HARBOUR.model_copy(update={"seed": 7}),
-        HARBOUR.model_copy(update={"negative_prompt": "people"}),
-        HARBOUR.model_copy(update={"scene_id": "s2"}),
-    ],
-)
-async def test_a_changed_scene_is_a_new_picture(
-    image_api: ImageApi, tmp_path: Path, scene: Scene
-) -> None:
-    """And the one of before is found again when the change is taken back."""
-    await run_stage(painter(image_api), Story([HARBOUR]), tmp_path)
-    changed = await run_stage(painter(image_api), Story([scene]), tmp_path)
-    back = await run_stage(painter(image_api), Story([HARBOUR]), tmp_path)
-
-    assert image_api.billed() == 2
-    assert (reused(changed), reused(back)) == ([False], [True])
-
-
-@ONE_LOOP
-@pytest.mark.parametrize(
-    "more",
-    [
-        {"model": "another/painter"},
-        {"size": "96x64"},
-        {"quality": "high"},
-        {"seed": 7},
-        {"output_format": "webp"},
-        {"background": "opaque"},
-        {"provider": "openai", "model": "painter"},
-    ],
-)
-async def test_a_changed_setting_that_decides_the_picture_makes_a_new_one(
-    image_api: ImageApi, tmp_path: Path, more: dict[str, Any]
-) -> None:
-    """What the provider would draw differently is another purchase."""
-    await run_stage(painter(image_api), Story([HARBOUR]), tmp_path)
-    ran = await run_stage(painter(image_api, **more), Story([HARBOUR]), tmp_path)
-
-    assert image_api.billed() == 2
-    assert reused(ran) == [False]
-
-
-@ONE_LOOP
-@pytest.mark.parametrize(
-    "more",
-    [
-        {"capacity": 1},
-        {"price_usd": "0.09"},
-        {"budget_usd": "0"},
-        {"timeout_s": 7.0},
-        {"on_unknown": "resend"},
-        {"max_attempts": 1},
-    ],
-)
-async def test_a_changed_setting_that_does_not_decide_the_picture_buys_nothing(
-    image_api: ImageApi, tmp_path: Path, more: dict[str, Any]
-) -> None:
-    """How it was bought is not what was bought; a spent budget is no obstacle either."""
-    await run_stage(painter(image_api), Story([HARBOUR]), tmp_path)
-    ran = await run_stage(painter(image_api, **more), Story([HARBOUR]), tmp_path)
-
-    assert image_api.billed() == 1
-    assert reused(ran) == [True]
 
 
 async def test_a_picture_missing_from_the_store_is_told_and_not_bought_again(

@@ -19,7 +19,6 @@ from stage3_plugin.policy.retry import (
     Stop,
     backoff_bound_s,
     decide,
-    was_taken,
     was_turned_away,
 )
 from stage3_plugin.policy.streaks import Streaks
@@ -84,17 +83,6 @@ LOST = Verdict(kind=K.UNKNOWN, message="cut", may_be_billed=True)
 
 def unknown(**more: Any) -> History:
     return replace(FIRST, unknown=1, **more)
-
-
-def test_a_lost_request_is_sent_once_more_where_the_user_says_so() -> None:
-    """And only once: each may have been billed."""
-    resend = rules(on_unknown="resend")
-
-    assert isinstance(decide(LOST, unknown(), rules(), chance=0), GiveUp)
-    assert decide(LOST, unknown(), resend, chance=0) == Again(0.0, "unknown")
-    assert isinstance(decide(LOST, replace(FIRST, unknown=2), resend, chance=0), GiveUp)
-    begun = replace(LOST, should_retry=False)  # its job was accepted, and is not known any more
-    assert isinstance(decide(begun, unknown(), resend, chance=0), GiveUp)
 
 
 def in_words(decision: Decision) -> str:
@@ -217,30 +205,6 @@ def test_a_scene_is_never_sent_before_its_hint_nor_after_its_deadline(
     assert history.elapsed_s + decision.wait_s <= policy.deadline_s
     longest = policy.backoff_max_s if verdict.hint_s is None else policy.max_wait_s + HINT_JITTER_S
     assert 0 <= decision.wait_s <= longest
-
-
-@pytest.mark.parametrize(
-    "verdict, expected",
-    [
-        (Verdict(kind=K.RATE_LIMITED), "turned away"),
-        (Verdict(kind=K.BUSY, lower_capacity=True), "turned away"),
-        (Verdict(kind=K.PICTURES), "taken"),
-        (Verdict(kind=K.REFUSED), "taken"),
-        (Verdict(kind=K.NO_PICTURE), "taken"),
-        (Verdict(kind=K.UNREADABLE), "taken"),
-        (Verdict(kind=K.BUSY), ""),
-        (Verdict(kind=K.NOT_SENT, lower_capacity=True), ""),
-        (Verdict(kind=K.UNKNOWN, may_be_billed=True), ""),
-        (Verdict(kind=K.REJECTED), ""),
-        (Verdict(kind=K.BAD_CREDENTIALS), ""),
-        (Verdict(kind=K.OUT_OF_MONEY), ""),
-    ],
-)
-def test_an_answer_tells_whether_there_was_room(verdict: Verdict, expected: str) -> None:
-    """There was, there was none, or nobody looked: the gate learns from the first two."""
-    told = {"turned away": was_turned_away(verdict), "taken": was_taken(verdict)}
-
-    assert " and ".join(name for name, holds in told.items() if holds) == expected
 
 
 @example([Verdict(kind=K.BUSY, lower_capacity=True)], rules(max_attempts=1), [0.0] * 60)

@@ -31,23 +31,6 @@ def of_model(scene: Scene, model: str) -> Scene:
     return scene.model_copy(update={"model": model})
 
 
-def mixed() -> Story:
-    """Return a story of two models."""
-    first, second = story("a", "b").scenes
-    return Story([first, of_model(second, "gpt-image-1.5")])
-
-
-async def test_a_scene_is_bought_and_priced_by_its_own_model(
-    image_api: ImageApi, tmp_path: Path
-) -> None:
-    ran = await run_stage(settings_for(image_api), mixed(), tmp_path)
-
-    asked = {one.prompt[0]: one.document["model"] for one in image_api.asked()}
-    assert asked == {"a": "gpt-image-2", "b": "gpt-image-1.5"}
-    assert ran.outcomes["a"].cost.usd == COST["gpt-image-2"]
-    assert ran.outcomes["b"].cost.usd == COST["gpt-image-1.5"]
-
-
 @pytest.mark.parametrize("own", ["gpt-image-1.5", "of-tomorrow"])
 async def test_the_settings_prices_are_those_of_their_model(
     image_api: ImageApi, tmp_path: Path, own: str

@@ -28,29 +28,6 @@ def costing(cost: Charge) -> AttemptResult:
     return ended(K.UNREADABLE, billed=True, cost=cost)
 
 
-def test_a_kept_picture_is_paid_with_all_that_is_known_of_it() -> None:
-    """Its cost, its address, what was dropped, how long it took."""
-    verdict = Verdict(kind=K.PICTURES, details={"revised_prompt": "a port"})
-    attempted = AttemptResult(
-        verdict=verdict,
-        cost=COST,
-        picture=PICTURE,
-        image_url="https://pictures.example/1.png",
-        dropped=("seed",),
-        took_s=2.5,
-    )
-    settlement = settlement_of(attempted, may_be_cut=False, hold_microusd=0)
-
-    assert settlement is not None
-    assert settlement.state is State.PAID
-    assert (settlement.cost_microusd, settlement.basis) == (34_200, "reported")
-    assert settlement.picture == PICTURE
-    assert settlement.image_url == "https://pictures.example/1.png"
-    assert settlement.details == {"revised_prompt": "a port"}
-    assert settlement.dropped == ("seed",)
-    assert settlement.took_s == 2.5
-
-
 @pytest.mark.parametrize(
     "kind, billed, state",
     [

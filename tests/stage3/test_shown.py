@@ -14,7 +14,6 @@ import pytest
 from host_stub.contract import Scene
 from stage3_plugin.domain.money import FREE
 from stage3_plugin.engine.build import open_stage
-from stage3_plugin.errors import SettingsRefused
 from stage3_plugin.settings import Settings
 from tests.doors import settings_for
 from tests.fakes.behaviours import Json, Ok, ResetAfterRead, ServerError
@@ -131,33 +130,6 @@ async def test_an_unchanged_scene_file_gets_the_same_faces(
     assert "'dog' of scene 's1'" in told
 
 
-async def test_a_scene_records_which_bytes_it_was_shown(image_api: ImageApi, folder: Path) -> None:
-    """With the words that bound them; of a picture that is found again as well."""
-    bought, found = [await run(casting(image_api), folder) for _ in range(2)]
-    for ran in (bought, found):
-        params = ran.outcomes["s2"].generation_params
-        sheet = ran.outcomes["char_002"]
-        assert params["references"] == [
-            {
-                "image": "scene:char_002",
-                "name": "Tomas",
-                "role": None,
-                "sha256": sheet.sha256,
-            },
-            {
-                "image": "refs/board.png",
-                "name": None,
-                "role": "style",
-                "sha256": sha256(BOARD),
-            },
-        ]
-        assert str(params["labels"]).startswith("Reference image 1 is Tomas.")
-        assert "references" not in ran.outcomes["char_002"].generation_params
-
-    assert all(one.reused for one in found.outcomes.values())
-    assert len(image_api.entries) == 5
-
-
 async def test_a_sheet_that_fails_leaves_its_scenes_untried(
     image_api: ImageApi, folder: Path
 ) -> None:
@@ -226,13 +198,6 @@ async def test_more_than_a_model_takes_is_refused(image_api: ImageApi, folder: P
     assert failure is not None
     assert "17 references" in failure.message
     assert len(shown(image_api, "s2:")) == 16
-
-
-async def test_a_sheet_with_a_scenes_id_is_refused(image_api: ImageApi, folder: Path) -> None:
-    """Before anything is tried: both would be known by one name."""
-    with pytest.raises(SettingsRefused, match=r"cast\.char_002"):
-        await run(casting(image_api), folder, Story([scene("char_002")]))
-    assert image_api.entries == []
 
 
 async def test_a_scene_that_is_not_asked_for_is_shown_as_it_was_bought(
@@ -319,25 +284,6 @@ async def test_a_changed_sheet_is_named_with_the_scenes_it_makes_stale(
     assert "2 scenes (the first is 's1') would be made anew, for up to $0." in line
     assert any("the picture of scene 's1' has changed" in one for one in plan.warnings)
     assert [wave.scenes for wave in plan.waves] == [1, 2, 1]
-
-
-async def test_a_scene_whose_picture_is_there_keeps_it_when_a_reference_is_gone(
-    image_api: ImageApi, folder: Path
-) -> None:
-    """It is told, and nothing is bought; what it was shown is still known."""
-    await run(casting(image_api), folder)
-    (folder / "refs" / "mira.png").unlink()
-    again = await run(casting(image_api), folder)
-
-    assert {one: again.code(one) for one in again.outcomes} == dict.fromkeys(
-        ("char_002", "s1", "s2", "s3", "s4"), "made"
-    )
-    assert len(image_api.entries) == 5
-    references: Any = again.outcomes["s1"].generation_params["references"]
-    assert sha256(MIRA) in str(references)
-    assert any(
-        "'refs/mira.png' is not there" in one["message"] for one in again.named("stage.warned")
-    )
 
 
 async def test_two_runs_at_once_share_a_sheet(image_api: ImageApi, folder: Path) -> None:

@@ -1,43 +1,30 @@
 """A run from first scene to last outcome, with makers that need no network and no disk."""
 
-import math
-import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 import anyio
 import pytest
-import structlog
-import trio
-import trio.testing
-from structlog.testing import CapturingLogger
 
-from host_stub.contract import Scene, SceneOutcome, StageSummary
+from host_stub.contract import Scene
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.money import FREE, UNKNOWN, Charge
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.engine.backend import Backend, Sender, route_of
-from stage3_plugin.engine.stage import Stage
-from stage3_plugin.ledger.place import LEDGER_NAME, FilePlace
-from stage3_plugin.ledger.session import Accounts
 from stage3_plugin.runtime import interrupt
 from stage3_plugin.settings import Settings
-from tests.fakes.inline_commit import in_line
-from tests.stage3.running import asking, context_of, costing
-from tests.stage3.showing import NoPictures, no_shelf
-from tests.stage3.stored import Stored
+from tests.doors import context_of
+from tests.stage3.running import asking, costing
+from tests.stage3.showing import MEMORY, Timed, stage_of, virtually
 
 K = VerdictKind
 T = TypeVar("T")
 PRICE = Charge(40_000, "reported")
-MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
-"""Where syncing a ledger takes no time."""
 
 
 class Story:
@@ -103,44 +90,21 @@ def attempted(verdict: Verdict, request: PictureRequest) -> AttemptResult:
     return AttemptResult(verdict=verdict, cost=PRICE, picture=picture)
 
 
-async def _at_once(work: Callable[[], T], /) -> T:
-    return work()
-
-
-@dataclass
-class Ran:
-    """What a run left behind."""
-
-    outcomes: list[SceneOutcome]
-    events: list[dict[str, Any]]
-    ending: StageSummary | None = None
-    took_s: float = math.nan
-
-    def codes(self) -> dict[str, str]:
-        """Return how each scene ended."""
-        return {one.scene_id: one.failure.code if one.failure else "made" for one in self.outcomes}
-
-    def named(self, event: str) -> list[dict[str, Any]]:
-        return [one for one in self.events if one["event"] == event]
-
-
 async def run(
     maker: Maker,
     story: Story,
     *,
     stopping: anyio.Event | None = None,
     deadline_s: float | None = None,
-    into: Ran | None = None,
+    into: Timed | None = None,
     before: Callable[[Path], None] = lambda _state_dir: None,
     **settings: Any,
-) -> Ran:
+) -> Timed:
     """Run a story; ``into`` gets the results also if the run raises.
 
     ``before`` may put something into the state folder.
     """
-    ran = into or Ran([], [])
-    capturing = CapturingLogger()
-    log = structlog.wrap_logger(capturing, processors=[_keep(ran.events)])
+    ran = into or Timed()
     wanted = Settings(**settings)
     sender = Sender(attempt=maker.attempt, conversation_for=lambda _: None)
     backend = Backend(
@@ -150,39 +114,12 @@ async def run(
     with TemporaryDirectory(dir=MEMORY) as folder:
         state_dir = Path(folder)
         before(state_dir)
-        stored = Stored(state_dir)
-        stage = Stage(
-            wanted,
-            (backend,),
-            pictures=NoPictures(stored.objects, stored.spool, max_pixels=1, blocking=_at_once),
-            accounts=Accounts(
-                place=FilePlace(state_dir / LEDGER_NAME),
-                state_dir=state_dir,
-                time_zone="UTC",
-                now=lambda: datetime.now(UTC),
-                monotonic=time.monotonic,
-                open_commit=in_line,
-            ),
-            draw=lambda: 0.5,
-            open_shelf=no_shelf,
+        stage = stage_of(wanted, (backend,), state_dir)
+        ran.ending = await stage.run(
+            asking(story, deadline_s=deadline_s), context_of(ran, stopping)
         )
-        context = context_of(log, ran.outcomes.append, stopping)
-        ran.ending = await stage.run(asking(story, deadline_s=deadline_s), context)
     ran.took_s = anyio.current_time() - began
     return ran
-
-
-def _keep(events: list[dict[str, Any]]) -> Callable[..., Any]:
-    def keep(_logger: object, _method: str, event: dict[str, Any]) -> str:
-        events.append(dict(event))
-        return ""
-
-    return keep
-
-
-def virtually(main: Callable[[], Awaitable[Ran]]) -> Ran:
-    """Run in virtual time."""
-    return trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
 
 
 def test_every_scene_gets_one_outcome_and_its_events_pair() -> None:
@@ -194,7 +131,7 @@ def test_every_scene_gets_one_outcome_and_its_events_pair() -> None:
     maker = Maker({key: list(value) for key, value in script.items()})
     ran = virtually(lambda: run(maker, Story(6), capacity=2))
 
-    assert ran.codes() == dict.fromkeys((f"s{n}" for n in range(6)), "made") | {"s2": "refused"}
+    assert ran.ended() == dict.fromkeys((f"s{n}" for n in range(6)), "made") | {"s2": "refused"}
     assert len(ran.outcomes) == 6
     starts = [(one["scene_id"], one["attempt"]) for one in ran.named("scene.started")]
     ends = [
@@ -215,60 +152,30 @@ def test_every_scene_gets_one_outcome_and_its_events_pair() -> None:
     }
 
 
-def test_an_outcome_says_what_the_picture_was_made_with() -> None:
-    """And flags a size other than the one asked for, which is no reason to refuse it."""
-    ran = virtually(lambda: run(Maker(), Story(1), seed=7))
-    (outcome,) = ran.outcomes
-
-    assert outcome.generation_params == {
-        "model": "previz",
-        "size": "1280x720",
-        "quality": "medium",
-        "prompt": "prompt 0",
-        "provider": "previz",
-        "seed": 7,
-        "size_mismatch": True,
-    }
-    assert (outcome.attempts, outcome.duration_s, outcome.cost) == (1, 1.0, PRICE.told)
-
-
-def test_what_would_be_paid_for_nothing_is_not_sent() -> None:
-    """An empty prompt, and a picture that is too large to be accepted."""
-    story = Story(3)
-    story.changes = {0: {"prompt": " \n"}, 1: {"width": 9000, "height": 9000}}
-    maker = Maker()
-    ran = virtually(lambda: run(maker, story, provider="openai", model="m"))
-
-    assert maker.sent == ["s2"]
-    assert ran.codes() == {"s0": "rejected", "s1": "rejected", "s2": "made"}
-    assert [one.attempts for one in ran.outcomes] == [0, 0, 1]
-    assert all("nothing was sent" in one["message"] for one in ran.named("scene.skipped"))
-
-
 def test_a_source_that_breaks_is_told_after_paid_work_has_ended() -> None:
     """Nothing in flight is lost to it."""
-    ran = Ran([], [])
+    ran = Timed()
     with pytest.raises(OSError, match="the file changed"):
         virtually(lambda: run(Maker(), Story(9, breaks_at=3), into=ran))
 
-    assert ran.codes() == {"s0": "made", "s1": "made", "s2": "made"}
+    assert ran.ended() == {"s0": "made", "s1": "made", "s2": "made"}
 
 
 def test_a_fault_of_our_own_stops_the_run_and_is_raised_at_its_end() -> None:
     """Its scene may have been paid for; no further one is."""
-    ran = Ran([], [])
+    ran = Timed()
     maker = Maker({"s0": [KeyError("oops")]})
     with pytest.raises(KeyError, match="oops"):
         virtually(lambda: run(maker, Story(3), into=ran, capacity=1))
 
-    assert ran.codes() == {"s0": "unknown", "s1": "not_tried", "s2": "not_tried"}
-    assert ran.outcomes[0].cost == UNKNOWN.told
+    assert ran.ended() == {"s0": "unknown", "s1": "not_tried", "s2": "not_tried"}
+    assert ran.outcomes["s0"].cost == UNKNOWN.told
 
 
 @pytest.mark.anyio
 async def test_cancelling_ends_started_scenes_as_cancelled_and_goes_on() -> None:
     """Those in flight and those waiting; on both event loops."""
-    ran = Ran([], [])
+    ran = Timed()
     maker = Maker({"s0": [Verdict(kind=K.BUSY, hint_s=100)]}, duration_s=0.01)
 
     async def were_sent(number: int) -> None:
@@ -285,10 +192,10 @@ async def test_cancelling_ends_started_scenes_as_cancelled_and_goes_on() -> None
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(cancel_when_both_are_slow)
             await run(maker, Story(500), into=ran, capacity=2)
-    codes = list(ran.codes().values())
+    codes = list(ran.ended().values())
 
     assert scope.cancelled_caught
-    assert ran.codes()["s0"] == "cancelled"
+    assert ran.ended()["s0"] == "cancelled"
     assert codes.count("cancelled") == 3
     assert codes.count("made") == len(codes) - 3
     assert len(codes) == len(set(maker.sent))

@@ -14,7 +14,8 @@ from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.settings import Settings
 from tests.fakes.limits import AtOnce, Limit, NoLimit, TurnedAway, judge
-from tests.stage3.test_stage import Maker, Ran, Story, attempted, run, virtually
+from tests.stage3.showing import Timed, virtually
+from tests.stage3.test_stage import Maker, Story, attempted, run
 
 K = VerdictKind
 PAID: dict[str, Any] = {"provider": "openai", "model": "m", "base_url": "http://127.0.0.1:9"}
@@ -49,8 +50,8 @@ class LimitedMaker(Maker):
         return attempted(self.answer, request)
 
 
-def made(ran: Ran) -> int:
-    return Counter(ran.codes().values())["made"]
+def made(ran: Timed) -> int:
+    return Counter(ran.ended().values())["made"]
 
 
 def most_in(seconds: float, moments: list[float]) -> int:
@@ -100,7 +101,7 @@ def test_being_turned_away_uses_up_no_attempts_of_what_may_fail_later() -> None:
     maker = Maker({"s0": [limited, overloaded, Verdict(kind=K.BUSY)]})
     ran = virtually(lambda: run(maker, Story(1), max_attempts=2, **PAID))
 
-    assert ran.codes() == {"s0": "made"}
+    assert ran.ended() == {"s0": "made"}
     assert maker.sent == ["s0"] * 4
 
 
@@ -111,7 +112,7 @@ def test_a_failure_that_is_no_matter_of_capacity_teaches_the_gate_nothing() -> N
     ran = virtually(lambda: run(maker, Story(60), capacity=40, **PAID))
 
     assert "went_well" not in {one["reason"] for one in ran.named("capacity.changed")}
-    assert set(ran.codes().values()) == {"unavailable"}
+    assert set(ran.ended().values()) == {"unavailable"}
 
 
 def test_a_wait_beyond_the_longest_holds_nobody_back() -> None:
@@ -119,7 +120,7 @@ def test_a_wait_beyond_the_longest_holds_nobody_back() -> None:
     maker = Maker({"s0": [Verdict(kind=K.RATE_LIMITED, hint_s=500)]})
     ran = virtually(lambda: run(maker, Story(2), capacity=1, max_wait_s=60, **PAID))
 
-    assert ran.codes() == {"s0": "rate_limited", "s1": "made"}
+    assert ran.ended() == {"s0": "rate_limited", "s1": "made"}
     assert maker.sent_at[1] - maker.sent_at[0] < 60
 
 
@@ -129,9 +130,9 @@ def test_a_scene_is_not_sent_after_its_deadline() -> None:
     ran = virtually(lambda: run(maker, Story(3), **PAID))
     waited = max(maker.sent_at) - min(maker.sent_at)
 
-    assert set(ran.codes().values()) == {"rate_limited"}
+    assert set(ran.ended().values()) == {"rate_limited"}
     assert waited <= 3600
-    assert all("deadline_s" in str(one.failure) for one in ran.outcomes)
+    assert all("deadline_s" in str(one.failure) for one in ran.outcomes.values())
     assert len(ran.named("scene.failed")) == 3
 
 

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from host_stub.contract import Scene, SceneSurvey
-from stage3_plugin.domain.made_from import WISH
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.settings import Settings
 from tests.doors import settings_for
@@ -85,84 +84,6 @@ async def test_a_story_that_nobody_has_run_has_no_takes_and_a_price(
     assert (found["s1"].size, found["s1"].model) == ("64x64", "gpt-image-2")
     assert not (folder / ".stage3").exists()
     assert not api.entries
-
-
-async def test_what_was_made_is_current_with_all_that_is_known_of_it(
-    folder: Path, api: ImageApi
-) -> None:
-    """Its purchase, its price, its bytes, and what it was made from."""
-    settings = settings_for(api, cast=CAST)
-    story = [scene("s1", characters=["mira", "hat"]), scene("s2")]
-    ran = await run_stage(settings, Story(story), folder, scenes_dir=folder)
-    found = await survey(settings, story, folder)
-
-    assert list(found) == ["mira", "s1", "s2"]
-    assert states(found) == {"mira": [True], "s1": [True], "s2": [True]}
-    [take] = found["s1"].takes
-    made = ran.outcomes["s1"]
-    assert (take.sha256, take.media_type, take.width, take.height) == (
-        made.sha256,
-        made.media_type,
-        made.width,
-        made.height,
-    )
-    assert take.basis == found["s1"].basis
-    assert take.generation_params == ran.outcomes["s1"].generation_params
-    assert WISH not in take.generation_params
-    assert take.cost.usd == ran.outcomes["s1"].cost.usd
-
-
-@pytest.mark.parametrize(
-    "change, reason",
-    [
-        ({"prompt": "s1: the same harbour at dawn"}, ("prompt",)),
-        ({"negative_prompt": "rain"}, ("prompt",)),
-        ({"width": 128, "height": 64}, ("size",)),
-        ({"quality": "low"}, ("quality",)),
-        ({"model": "gpt-image-1.5"}, ("model",)),
-        ({"prompt": "s1: dawn", "quality": "low"}, ("prompt", "quality")),
-    ],
-)
-async def test_what_is_another_now_is_said(
-    folder: Path, api: ImageApi, change: dict[str, Any], reason: tuple[str, ...]
-) -> None:
-    """A picture of another wish stays a take, and is stale for just what is another."""
-    settings = settings_for(api)
-    await run_stage(settings, Story([scene("s1"), scene("s2")]), folder)
-    found = await survey(settings, [scene("s1", **change), scene("s2")], folder)
-
-    assert states(found) == {"s1": [reason], "s2": [True]}
-
-
-async def test_another_sheet_and_another_file_are_told_apart(folder: Path, api: ImageApi) -> None:
-    """Each marks the scenes that show it, and no other."""
-    story = [scene("s1", characters=["mira"]), scene("s2", characters=["hat"]), scene("s3")]
-    settings = settings_for(api, cast=CAST)
-    await run_stage(settings, Story(story), folder, scenes_dir=folder)
-    changed = {**CAST, "mira": {"prompt": "Mira, older", "name": "Mira"}}
-    anew = settings_for(api, cast=changed)
-    of_sheet = await survey(anew, story, folder)
-    async with open_stage(anew, folder) as stage:
-        plan = await stage.plan(asking(Story(story), scenes_dir=folder))
-    await run_stage(anew, Story(story[1:]), folder, scenes_dir=folder)
-    (folder / "hat.png").write_bytes(make_png("another", 64, 64))
-    of_file = await survey(settings, story, folder)
-
-    assert states(of_sheet) == {
-        "mira": [("prompt",)],
-        "s1": [("sheet",)],
-        "s2": [True],
-        "s3": [True],
-    }
-    assert of_sheet["s1"].basis is None
-    assert of_sheet["s1"].waits_for == ("mira",)
-    assert plan.cost_high_usd == sum(of_sheet[one].cost_usd or 0 for one in ("mira", "s1"))
-    assert states(of_file) == {
-        "mira": [True],
-        "s1": [True],
-        "s2": [("reference",)],
-        "s3": [True],
-    }
 
 
 async def test_what_is_in_doubt_is_held(folder: Path, api: ImageApi) -> None:

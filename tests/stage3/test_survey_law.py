@@ -6,25 +6,24 @@ The model knows who refers to whom, and no key, no ledger and no picture.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import structlog
 import trio
 import trio.testing
 from hypothesis import example, given
 from hypothesis import strategies as st
-from structlog.testing import CapturingLogger
 
 from host_stub.contract import Scene, SceneSurvey, ShownPicture
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.engine.stage import Stage
+from tests.doors import Ran, Story, context_of
 from tests.laws import tried
-from tests.stage3.running import Story, asking, context_of
+from tests.stage3.running import asking
 from tests.stage3.showing import MEMORY, Maker, picture_of, stage_in
 
 FILES = ("hat.png", "map.png")
@@ -201,14 +200,9 @@ async def survey(stage: Stage, change: Change) -> dict[str, SceneSurvey]:
     return found
 
 
-def _silent(_logger: object, _method: str, _event: MutableMapping[str, Any]) -> str:
-    return ""
-
-
 async def make(stage: Stage, change: Change) -> None:
-    log = structlog.wrap_logger(CapturingLogger(), processors=[_silent])
     request = asking(Story(change.scenes), shown=change.shown)
-    await stage.run(request, context_of(log, lambda _: None))
+    await stage.run(request, context_of(Ran()))
 
 
 def stories() -> st.SearchStrategy[Told]:

@@ -75,41 +75,6 @@ async def test_takes_come_in_the_order_in_which_they_were_made(
     assert found.cost_usd == to_usd(50_000)
 
 
-async def test_a_take_that_is_picked_is_what_scenes_are_shown(
-    api: ImageApi, tmp_path: Path
-) -> None:
-    """Another pick makes just its scenes stale, and the pick of before makes them current."""
-    settings = painter(api, cast=CAST)
-    basis = (await survey(settings, STORY, tmp_path))["mira"].basis
-    assert basis is not None
-    sheet = {"mira": [WantedTakes(basis=basis, takes=3)]}
-    await run_stage(settings, Story(STORY), tmp_path, wanted=lambda one: sheet.get(one, ()))
-    found = await survey(settings, STORY, tmp_path)
-    third = {"mira": picked(found, "mira", 2)}.get
-
-    then = await survey(settings, STORY, tmp_path, shown=third)
-    ran = await run_stage(settings, Story(STORY), tmp_path, shown=third)
-    made = await survey(settings, STORY, tmp_path, shown=third)
-    back = await survey(settings, STORY, tmp_path, shown={"mira": picked(found, "mira", 0)}.get)
-
-    assert states(found) == {"mira": [True] * 3, "s1": [True], "s2": [True], "s3": [True]}
-    assert states(then) == {
-        "mira": [True] * 3,
-        "s1": [("sheet",)],
-        "s2": [("sheet",)],
-        "s3": [True],
-    }
-    assert {one: outcome.reused for one, outcome in ran.outcomes.items()} == {
-        "mira": True,
-        "s1": False,
-        "s2": False,
-        "s3": True,
-    }
-    assert states(made)["s1"] == [True, ("sheet",)]
-    assert states(back)["s1"] == [True, ("sheet",)]
-    assert made["s1"].takes[0].sha256 != back["s1"].takes[0].sha256
-
-
 async def test_a_sheet_begins_with_the_take_that_its_scenes_were_made_from(
     api: ImageApi, tmp_path: Path
 ) -> None:

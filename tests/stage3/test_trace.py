@@ -11,19 +11,6 @@ from stage3_plugin.runtime.trace import Event
 WAITING = SceneWaiting(scene_id="a", waits_for=("b",))
 
 
-def test_what_happens_inside_the_block_is_heard_by_the_innermost() -> None:
-    """A run that is started inside another one has its own events; outside nobody hears any."""
-    outer, inner = list[Event](), list[Event]()
-    trace.event(WAITING)
-    with trace.listening(outer.append):
-        with trace.listening(inner.append):
-            trace.event(WAITING)
-        trace.event(WAITING)
-
-    assert [one.fields() for one in inner] == [{"scene_id": "a", "waits_for": ["b"]}]
-    assert outer == [WAITING]
-
-
 def test_one_that_raises_is_asked_no_more_and_harms_nothing(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

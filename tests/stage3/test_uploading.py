@@ -9,7 +9,6 @@ from contextlib import suppress
 from email.message import Message
 from email.parser import BytesParser
 
-import anyio
 import pytest
 
 from stage3_plugin.domain.batch import Upload
@@ -19,7 +18,6 @@ from stage3_plugin.transport.patience import RENEWED_BY_BYTES, Patience
 from stage3_plugin.transport.sinks import PIECE_BYTES
 from stage3_plugin.transport.uploading import upload_body
 from tests.hostile.sending import Kept, client
-from tests.stage3.test_patience import Clock
 
 FORM = Upload(
     url="https://a.example/files",
@@ -83,22 +81,6 @@ async def test_a_file_leaves_in_pieces_and_is_never_together_in_memory() -> None
     assert sent.has_left
     assert left == sent.length
     assert most <= PIECE_BYTES
-
-
-def test_what_moves_may_take_longer_than_any_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each MiB begins the time anew; what trickles does not."""
-    clock = Clock()
-    monkeypatch.setattr(anyio, "current_time", clock.current_time)
-    moving, trickling = Patience(2, is_renewed=True), Patience(2, is_renewed=True)
-    for _ in range(200):
-        clock.now += 0.03
-        moving.check()
-        moving.moved(RENEWED_BY_BYTES // 50)
-        trickling.has_time()
-        trickling.moved(100)
-
-    assert moving.has_time()
-    assert not trickling.has_time()
 
 
 @pytest.mark.anyio

@@ -18,14 +18,14 @@ import pytest
 from stage3_plugin.domain.states import State
 from stage3_plugin.domain.waited import Waited
 from stage3_plugin.engine.build import open_stage
+from stage3_plugin.engine.waiting import LOST_S
 from stage3_plugin.settings import Settings
-from stage3_plugin.testing.batch_plans import Batched, CutFile, Line
+from stage3_plugin.testing.batch_plans import Batched, Line
 from stage3_plugin.testing.behaviours import Gate, Hang, Json, Page
 from stage3_plugin.testing.image_api import ImageApi
 from stage3_plugin.testing.wire import Asked
 from tests.places import hurry, wait
 from tests.stage3.batch_shop import (
-    LATER,
     LOOKS_S,
     billed_microusd,
     codes,
@@ -114,27 +114,6 @@ async def test_who_stays_has_all_lines_taken_in(
     assert (sizes(api), api.batches.billed(), api.received()) == ([5], 5, 0)
 
 
-async def test_what_never_ran_is_free_and_what_ran_is_paid(api: ImageApi, tmp_path: Path) -> None:
-    """A batch that has expired; a run afterwards buys only what is missing."""
-    gate = Gate()
-    api.batches.script_line(Line(ends="refused"), scene="s02")
-    await left(api, shop(api), 5, tmp_path, Batched(polls=0, until=gate, ends="expired", done=3))
-    held = counted(tmp_path)
-    gate.open()
-    waited = await stay(shop(api), tmp_path)
-    (one,) = waited.jobs
-
-    assert waited.is_over
-    assert one.ended == {State.PAID: 2, State.REFUSED: 3}
-    assert one.free_microusd == held * 3 // 5
-    assert [line.new.scene_id for line in one.without] == ["s02", "s04", "s05"]
-    assert one.spent_microusd == counted(tmp_path) == billed_microusd(api)
-    again = await run_stage(shop(api), scenes(5), tmp_path)
-    assert codes(again) == {"made": 4, "refused": 1}
-    assert sizes(api) == [5, 2]
-    assert counted(tmp_path) == billed_microusd(api)
-
-
 @pytest.mark.parametrize("vendor", [shop, gemini])
 async def test_what_was_refused_is_said_by_the_next_run_that_wants_it_and_then_sent_again(
     api: ImageApi, tmp_path: Path, vendor: Callable[..., Settings]
@@ -174,24 +153,6 @@ async def test_what_was_refused_in_a_batch_is_bought_at_once_where_it_is_wanted_
 
     assert codes(await run_stage(shop(api), scenes(1), tmp_path)) == {"made": 1}
     assert (api.received(), sizes(api)) == (1, [1, 1])
-
-
-@ONE_LOOP
-async def test_one_look_says_how_far_it_is(api: ImageApi, tmp_path: Path) -> None:
-    """Done, failed, expired, and until when it is kept; nothing else happens."""
-    await left(api, shop(api), 3, tmp_path, LATER)
-    (batch,) = api.batches.all
-    looks = batch.looks
-    waited = await stay(shop(api), tmp_path, for_s=0)
-    (one,) = waited.jobs
-
-    assert (one.left, one.is_given_up) == (3, False)
-    assert one.lines is not None
-    assert one.lines.total == 3
-    assert one.job.expires_at is not None
-    assert not waited.is_over
-    assert batch.looks == looks + 1
-    assert states(tmp_path) == [State.ACCEPTED] * 3
 
 
 @pytest.mark.parametrize(
@@ -255,21 +216,6 @@ async def test_a_batch_that_was_called_being_made_after_its_time_has_it_once_mor
     assert waited.jobs[0].asked > 9
 
 
-@ONE_LOOP
-async def test_a_cut_download_is_begun_again(api: ImageApi, tmp_path: Path) -> None:
-    """However often: nothing of it is bought again, and nothing taken for never run."""
-    gate = Gate()
-    await left(api, shop(api), 4, tmp_path, Batched(polls=0, until=gate))
-    for number in range(5):
-        api.batches.meet(CutFile(at=300 + 100 * number), at="results")
-    gate.open()
-    waited = await stay(shop(api), tmp_path)
-
-    assert waited.pictures == 4
-    assert counted(tmp_path) == billed_microusd(api)
-    assert left_in_spool(tmp_path) == []
-
-
 async def test_a_lost_create_is_found_and_waited_for(api: ImageApi, tmp_path: Path) -> None:
     """Its run has died over it, say: its lines are unknown, until the listing has it."""
     api.batches.script(Batched(polls=1, lost="begun", unlisted=10_000))
@@ -288,7 +234,7 @@ async def test_a_lost_create_is_found_and_waited_for(api: ImageApi, tmp_path: Pa
 async def test_a_create_that_never_arrived_is_free_when_that_is_proved(
     api: ImageApi, tmp_path: Path
 ) -> None:
-    """After half an hour, by two whole listings; until then it is asked for again."""
+    """After half an hour, by two whole listings; until then it is asked for again, for an hour."""
     settings = shop(api)
     for ago in (timedelta(minutes=40), timedelta(0)):
         then = datetime.now(UTC) - ago
@@ -301,12 +247,14 @@ async def test_a_create_that_never_arrived_is_free_when_that_is_proved(
     late, early = tmp_path / "2400", tmp_path / "0"
     waited = await stay(settings, late)
     not_yet = await stay(settings, early, for_s=0.3)
+    hours = datetime.now(UTC) + timedelta(seconds=LOST_S)
+    given_up = await stay(settings, early, now=partial(_always, hours))
 
     assert states(late) == [State.REFUSED] * 3
     assert (waited.is_over, counted(late)) == (True, 0)
     assert [one.ended for one in waited.jobs] == [{State.REFUSED: 3}]
     assert states(early) == [State.UNKNOWN] * 3
-    assert not not_yet.is_over
+    assert (not_yet.is_over, given_up.is_over) == (False, True)
 
 
 def _always(then: datetime) -> datetime:

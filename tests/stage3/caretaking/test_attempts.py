@@ -7,10 +7,6 @@ from tests.said import Say
 from tests.stage3.caretaking.commands import living
 from tests.stage3.caretaking.purchases import Project
 
-RIGHT = "what it cost can be put right later, with --cost"
-FREE = "its money is free again. This is final"
-RESENT = "count it, and send it again. This is final"
-
 
 def test_what_needs_somebody_is_listed_newest_first(say: Say, project: Project) -> None:
     """Unknown, lost, written off and left behind; what is made, refused or void is only counted."""
@@ -50,30 +46,6 @@ def test_what_needs_somebody_is_listed_newest_first(say: Say, project: Project) 
     }
 
 
-def test_a_row_tells_what_somebody_has_to_know(say: Say, project: Project) -> None:
-    """Which picture, when, from whom, for how much, why, and the command that settles it."""
-    attempt_id = project.unknown("scene_1")
-    folder = project.receive(attempt_id, complete=False)
-
-    said = say("attempts")
-
-    assert said.code == 0
-    short = attempt_id[:8]
-    assert said.out.splitlines()[:9] == [
-        f"{short}  UNKNOWN  scene_1  2026-11-03 09:31:00 UTC  openrouter/openai/gpt-5-image-mini",
-        "          held $0.042, cost unknown, of run dead",
-        "          sent, but the connection was lost; it may have been billed",
-        f"          received: {folder}",
-        "          next: look it up in the provider's records of that time, and say what they say",
-        f"            stage3 resolve {short} --billed       it was billed; {RIGHT}",
-        f"            stage3 resolve {short} --not-billed   it was not billed: {FREE}",
-        f"            stage3 resolve {short} --resend       nobody can tell: {RESENT}",
-        "",
-    ]
-    assert "1 UNKNOWN    $0.042 counted; the cost of 1 is unknown" in said.out
-    assert "$0.042 held and spent in all" in said.out
-
-
 def test_a_printed_command_finds_the_ledger_again(say: Say, project: Project) -> None:
     """Where a folder was named, the next command has to name it too, quoted."""
     named = Project(project.state_dir.parent / "state of things")
@@ -82,25 +54,6 @@ def test_a_printed_command_finds_the_ledger_again(say: Say, project: Project) ->
     said = say("attempts", "--state-dir", "state of things")
 
     assert "--state-dir 'state of things' --billed" in said.out
-
-
-def test_an_unknown_cost_is_never_nothing(say: Say, project: Project) -> None:
-    """Neither where money is held for it, nor where no price is known; what was refused is free."""
-    project.unknown("held")
-    project.unknown("unpriced", hold_microusd=0)
-    project.end(project.begin("refused"), State.REFUSED)
-
-    costs = {
-        one["scene_id"]: (one["hold_usd"], one["cost_usd"], one["counted_usd"])
-        for one in say("attempts", "--all", "--json").json["attempts"]
-    }
-
-    assert costs == {
-        "held": ("0.042", None, "0.042"),
-        "unpriced": ("0.00", None, "0.00"),
-        "refused": ("0.042", "0.00", "0.00"),
-    }
-    assert "nothing held, cost unknown" in say("attempts").out
 
 
 def test_what_a_living_run_has_in_work_is_in_flight(say: Say, project: Project) -> None:
@@ -197,35 +150,6 @@ def test_what_is_left_out_is_counted_without_what_needs_nobody(say: Say, project
     ]  # fmt: skip
 
     assert left_out == [2, 7, 3, 1, 0]
-
-
-@pytest.mark.parametrize("decision", ["--billed", "--resend"])
-def test_a_cost_that_nobody_told_is_what_was_held(
-    say: Say, project: Project, decision: str
-) -> None:
-    """Said as the run says it; a program is told that the cost is not known, and what counts."""
-    say("resolve", project.unknown("one", hold_microusd=40_000), decision)
-
-    said = say("attempts").out
-    (one,) = say("attempts", "--json").json["attempts"]
-
-    assert "held $0.04, cost $0.04 (held)" in said
-    assert "$0.04 counted; of 1 what was held counts" in said
-    assert "unknown" not in said
-    assert (one["cost_usd"], one["cost_basis"], one["counted_usd"]) == (None, "held", "0.04")
-
-
-def test_money_has_two_decimals_or_more(say: Say, project: Project) -> None:
-    """As the host writes it: 0.20, and not 0.2."""
-    project.unknown("one", hold_microusd=200_000)
-    project.unknown("two", hold_microusd=3_900)
-
-    said = say("attempts")
-    told = say("attempts", "--json").json
-
-    for words in ("held $0.20", "held $0.0039", "$0.2039 held and spent in all"):
-        assert words in said.out
-    assert [one["hold_usd"] for one in told["attempts"]] == ["0.0039", "0.20"]
 
 
 def test_a_folder_in_which_nothing_was_received_is_not_shown(say: Say, project: Project) -> None:

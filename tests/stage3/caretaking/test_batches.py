@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -251,28 +250,6 @@ def test_verify_counts_lines_as_purchases(project: Project, say: Say) -> None:
     said = say("verify")
 
     assert said.code == 0, said.out
-
-
-def test_costs_add_lines_up_like_all_else(project: Project, say: Say) -> None:
-    """What they hold is in work; what they cost is spent."""
-    ids = project.batch(*SCENES, state=State.ACCEPTED, token=TOKEN)
-    project.end(ids[0], State.PAID_BAD, cost_microusd=10_000, basis="reported")
-    total = json.loads(say("costs", "--json").out)["total"]
-
-    assert total["requests"] == 5
-    assert (total["in_work"]["requests"], total["in_work"]["held_usd"]) == (4, "0.08")
-    assert total["spent_usd"] == "0.01"
-
-
-def test_room_counts_the_files_of_a_batch_with_the_answers(project: Project, say: Say) -> None:
-    """A result file may be gigabytes long."""
-    project.batch(*SCENES, state=State.ACCEPTED, token=TOKEN)
-    folder = project.receive(TOKEN, complete=True)
-    (folder / "results-0").write_bytes(b"x" * 100_000)
-    (place,) = json.loads(say("room", "--json").out)["places"]
-    (spool,) = [one for one in place["holds"] if one["kind"] == "answers of providers"]
-
-    assert spool["bytes"] > 100_000
 
 
 # Staying -----------------------------------------------------------------------------------------

@@ -11,13 +11,14 @@ import anyio
 import pytest
 
 from stage3_plugin.domain.states import State
+from stage3_plugin.ledger.owners import Owners
 from stage3_plugin.settings import Settings
 from stage3_plugin.testing.image_api import ImageApi
 from stage3_plugin.testing.queues import Queued
 from tests.doors import settings_for
 from tests.places import wait
 from tests.said import Say
-from tests.stage3.buying import counted, states
+from tests.stage3.buying import counted, only, states
 from tests.stage3.caretaking.commands import enter
 from tests.stage3.running import run_stage, story
 
@@ -132,6 +133,37 @@ def test_a_key_that_is_refused_is_no_end_of_what_was_bought(
     assert said.code == 5
     assert "it is not asked for any more" in said.out
     assert states(tmp_path) == [State.ACCEPTED]
+
+
+def test_what_the_config_names_no_way_to_is_not_asked_for(
+    say: Say, queue_api: ImageApi, left: Left, tmp_path: Path
+) -> None:
+    """Another config can; it stays being made."""
+    left("s01", plan=Queued(polls=ENDLESS))
+    looks = len(queue_api.polls())
+    (tmp_path / "host.toml").write_text('[plugin.stage3]\nprovider = "previz"', encoding="utf-8")
+    said = say("wait", "--for", "1s")
+
+    assert said.code == 5
+    assert "the config names no way to ask for it" in said.out
+    assert len(queue_api.polls()) == looks
+    assert states(tmp_path) == [State.ACCEPTED]
+
+
+def test_what_a_living_run_has_in_work_is_left_to_it_until_it_ends(
+    say: Say, queue_api: ImageApi, left: Left, tmp_path: Path
+) -> None:
+    """Then it is asked for here, as any other."""
+    left("s01")
+    looks, run_id = len(queue_api.polls()), only(tmp_path).new.run_id
+    with Owners(tmp_path / ".stage3").claim(run_id):
+        (job,) = say("wait", "--for", "0s", "--json").json["jobs"]
+        asked = len(queue_api.polls()) - looks
+    after = say("wait")
+
+    assert (job["in_hands"], asked) == (True, 0)
+    assert after.code == 0
+    assert states(tmp_path) == [State.PAID]
 
 
 def test_with_nothing_to_wait_for_it_says_so_and_begins_no_ledger(

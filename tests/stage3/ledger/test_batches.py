@@ -21,9 +21,9 @@ from hypothesis.stateful import (
 )
 
 from stage3_plugin.domain.job import Accepted, NewJob
-from stage3_plugin.domain.purchase import Asking, Limits, Look, OverCap, Purchase, Settlement
+from stage3_plugin.domain.purchase import Limits, OverCap, Purchase, Settlement
 from stage3_plugin.domain.states import COUNTED, LEGAL, State
-from stage3_plugin.errors import IllegalTransition, JobRefused, LookupRefused
+from stage3_plugin.errors import IllegalTransition
 from stage3_plugin.ledger.book import Ledger
 from tests.laws import tried
 from tests.stage3.ledger.databases import is_server, place_in
@@ -72,15 +72,6 @@ def states(ledger: Ledger, job: NewJob) -> list[State]:
     return [one.state for one in ledger.lines_of(token_of(job))]
 
 
-def settle_lines(
-    ledger: Ledger, job: NewJob, settlement: Settlement, *of: State, lines: set[int] | None = None
-) -> list[int | None]:
-    """Settle, and return the numbers of the lines that were."""
-    with ledger.transaction():
-        after = ledger.settle(token_of(job), settlement, of=of, lines=lines, now=NOW)
-    return [one.new.line for one in after]
-
-
 def settle(ledger: Ledger, job: NewJob, line: int, settlement: Settlement) -> None:
     with ledger.transaction():
         one = ledger.lines_of(token_of(job))[line]
@@ -96,16 +87,6 @@ def committed(ledger: Ledger) -> int:
     """Return what the counters say; that its rows add up to it is looked at, too."""
     assert ledger.problems() == []
     return ledger.sums(run_id="run-1", provider="openrouter", day=DAY).total_microusd
-
-
-def test_lines_are_found_by_their_batch_in_the_order_of_their_numbers(ledger: Ledger) -> None:
-    """With the batch as it stands; of what was never written there is nothing."""
-    job = a_batch(ledger, 3)
-    a_batch(ledger, 1, named="another")
-
-    assert [one.new.line for one in ledger.lines_of(token_of(job))] == [0, 1, 2]
-    assert {one.job for one in ledger.lines_of(token_of(job))} == {ledger.job_named(token_of(job))}
-    assert (ledger.lines_of("0" * 32), ledger.job_named("0" * 32)) == ([], None)
 
 
 def test_what_came_of_a_line_is_noted_until_it_was_told(ledger: Ledger) -> None:
@@ -152,84 +133,6 @@ def test_whoever_buys_a_wish_again_is_told_nothing_of_it_before(ledger: Ledger) 
 
     assert left == [1, 0]
     assert len(ledger.untold("another")) == 1
-
-
-def test_a_batch_whose_lines_were_all_decided_about_still_has_its_name(ledger: Ledger) -> None:
-    """I4: no job's name is lost, since its pictures may be had by it."""
-    job = a_batch(ledger, 1)
-    settle_lines(ledger, job, UNKNOWN, State.SENDING)
-    settle(ledger, job, 0, replace(SETTLEMENTS[State.WROTE_OFF], decided_by="user"))
-    accept(ledger, job)
-
-    found = ledger.job_named(token_of(job))
-    assert found is not None
-    assert found.accepted is not None
-
-
-def test_a_batch_has_one_name_and_no_other_batch_has_it(ledger: Ledger) -> None:
-    """Nothing changes where a provider says so."""
-    job, other = a_batch(ledger, 1), a_batch(ledger, 1, named="another")
-    accept(ledger, job)
-    for of, said in ((job, accepted("another")), (other, accepted("a batch"))):
-        with pytest.raises(JobRefused), ledger.transaction():
-            ledger.accept(token_of(of), said, now=NOW)
-    with pytest.raises(LookupRefused), ledger.transaction():
-        ledger.accept("0" * 32, accepted("a batch"), now=NOW)
-
-    assert states(ledger, other) == [State.SENDING]
-
-
-def test_a_bill_above_the_hold_of_all_lines_is_written_down_for_each(ledger: Ledger) -> None:
-    """As for one purchase."""
-    job = a_batch(ledger, 2)
-    settle_lines(ledger, job, UNKNOWN, State.SENDING)
-    dear = Settlement(
-        state=State.PAID_BAD, cost_microusd=HOLD + 1, basis="reported", decided_by="user"
-    )
-    settle_lines(ledger, job, dear, State.UNKNOWN)
-
-    events = list(ledger.rows("SELECT event FROM events WHERE event = ?", ("overrun",)))
-    assert len(events) == 2
-    assert committed(ledger) == 2 * (HOLD + 1)
-
-
-def test_what_was_asked_for_a_batch_stands_for_each_line(ledger: Ledger) -> None:
-    """It is written down once; what came last counts."""
-    job = a_batch(ledger, 3)
-    settle_lines(ledger, job, UNKNOWN, State.SENDING)
-    lines = [one.new.attempt_id for one in ledger.lines_of(token_of(job))]
-    last = Asking(answered="absent", at=NOW, why="it is not there")
-    with ledger.transaction():
-        ledger.note_asking(lines[0], replace(last, answered="cannot_tell"))
-        ledger.note_asking(lines[2], last)
-
-    assert ledger.askings() == dict.fromkeys(lines, last)
-
-
-def test_when_a_listing_was_read_is_kept_by_both_clocks(ledger: Ledger) -> None:
-    """Under the batch, whichever line asked; of one that is settled nobody asks any more."""
-    job = a_batch(ledger, 2)
-    settle_lines(ledger, job, UNKNOWN, State.SENDING)
-    lines = [one.new.attempt_id for one in ledger.lines_of(token_of(job))]
-    there = NOW - timedelta(minutes=40)
-    asking = Asking(answered="cannot_tell", at=NOW, why="not yet")
-    with ledger.transaction():
-        ledger.note_asking(lines[0], asking)
-        ledger.note_asking(lines[1], replace(asking, listed_at=there))
-        ledger.note_asking(lines[0], replace(asking, at=NOW + LATER, listed_at=NOW))
-
-    looks = [Look(at=NOW, listed_at=there), Look(at=NOW + LATER, listed_at=NOW)]
-    assert ledger.looks() == {token_of(job): looks}
-    settle_lines(ledger, job, REFUSED, State.UNKNOWN)
-    assert ledger.looks() == {}
-
-
-def test_the_folder_of_a_batch_is_accounted_for(ledger: Ledger) -> None:
-    """By its token, as an answer's is by its purchase."""
-    job = a_batch(ledger, 1)
-    names = {token_of(job), "f" * 32, ledger.lines_of(token_of(job))[0].new.attempt_id}
-
-    assert ledger.without_a_row(names) == {"f" * 32}
 
 
 def test_a_line_teaches_nothing_of_what_is_bought_by_itself(ledger: Ledger) -> None:

@@ -14,16 +14,12 @@ import pytest
 from host_stub.contract import CostBasis
 from stage3_plugin.domain.purchase import (
     Held,
-    Limits,
-    NewPurchase,
-    OverCap,
     Purchase,
     Settlement,
     Sums,
 )
 from stage3_plugin.domain.states import State
 from stage3_plugin.errors import (
-    CorrectionRefused,
     LedgerFailed,
     StorageFailed,
 )
@@ -36,15 +32,11 @@ from tests.stage3.ledger.samples import (
     HOLD,
     NO_CAPS,
     NOW,
-    SETTLEMENTS,
     bring_to,
-    hold,
     key_of,
-    known,
     new_purchase,
     opened,
     paid,
-    picture,
 )
 
 
@@ -105,50 +97,6 @@ def test_a_purchase_without_a_known_price_holds_nothing_and_is_counted_by_its_bi
 # Settling ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("state", sorted(SETTLEMENTS))
-def test_a_settlement_is_found_again_as_it_was_told(ledger: Ledger, state: State) -> None:
-    """With its cost in the place of its hold, nothing where nothing counts."""
-    purchase = bring_to(ledger, state)
-    settlement = SETTLEMENTS[state]
-    counted = {
-        State.PAID: 39_000, State.PAID_BAD: 39_000, State.UNKNOWN: HOLD, State.WROTE_OFF: HOLD,
-    }.get(state, 0)  # fmt: skip
-
-    assert purchase.state is state
-    assert (purchase.why, purchase.picture) == (settlement.why, settlement.picture)
-    assert (purchase.took_s, purchase.decided_by) == (settlement.took_s, settlement.decided_by)
-    assert purchase.counted_microusd == counted
-    assert sums(ledger) == all_three(counted)
-    assert ledger.problems() == []
-
-
-@pytest.mark.parametrize("state", [State.REFUSED, State.VOID])
-def test_what_was_not_billed_cost_nothing(ledger: Ledger, state: State) -> None:
-    """Whatever somebody says it cost."""
-    attempt_id = sent(ledger)
-
-    purchase = settle(ledger, attempt_id, Settlement(state=state, cost_microusd=5, basis="flat"))
-
-    assert (purchase.cost_microusd, purchase.basis) == (0, "free")
-    assert ledger.purchase(attempt_id) == purchase
-    assert sums(ledger) == all_three(0)
-
-
-def test_a_bill_above_its_hold_is_recorded_in_full(ledger: Ledger) -> None:
-    """Even past the cap, which then lets nothing more through; and an event tells of it."""
-    limits = Limits(budget_microusd=HOLD)
-    attempt_id = hold(ledger, new_purchase("a"), limits)
-    with ledger.transaction():
-        ledger.settle(attempt_id, paid(10 * HOLD), now=NOW)
-        over = ledger.hold(new_purchase("b", hold_microusd=0), limits, day=DAY, now=NOW)
-
-    assert sums(ledger) == all_three(10 * HOLD)
-    assert isinstance(over, OverCap)
-    assert on_disk(ledger, "SELECT old, new, why FROM events WHERE event = 'overrun'") == [
-        ("SENDING", "PAID", "billed 400000 micro-USD, held 40000")
-    ]
-
-
 def test_facts_are_kept_as_they_were_told(ledger: Ledger) -> None:
     """In any script, and with what is not even text."""
     settlement = replace(
@@ -165,23 +113,6 @@ def test_facts_are_kept_as_they_were_told(ledger: Ledger) -> None:
     assert purchase.details == settlement.details
     assert purchase.image_url == settlement.image_url
     assert purchase.dropped == settlement.dropped
-
-
-@pytest.mark.parametrize(
-    "settlement",
-    [
-        Settlement(state=State.PAID, cost_microusd=1, basis="reported"),
-        Settlement(state=State.PAID_BAD, picture=picture()),
-    ],
-)
-def test_a_picture_comes_with_what_is_paid_and_with_nothing_else(
-    ledger: Ledger, settlement: Settlement
-) -> None:
-    """Else a row would promise what is not there."""
-    attempt_id = sent(ledger)
-
-    with pytest.raises(ValueError, match="only PAID, comes with a picture"):
-        settle(ledger, attempt_id, settlement)
 
 
 def test_writing_off_needs_somebody_who_decided(ledger: Ledger) -> None:
@@ -354,35 +285,6 @@ def test_what_references_cost_is_no_bill_of_a_picture_without(ledger: Ledger) ->
 # Keys --------------------------------------------------------------------------------------------
 
 
-def test_keys_of_another_address_are_looked_for_in_every_ledger(ledger: Ledger) -> None:
-    """An endpoint that has moved has them all."""
-    bought = bring_to(ledger, State.PAID, new_purchase("at another address"))
-    rain = known("rain", elsewhere=(bought.new.scene_key,))
-
-    assert ledger.live(rain.scene_key, rain) == bought
-
-
-def test_pictures_are_found_by_the_wish_without_its_references(ledger: Ledger) -> None:
-    """Whatever they were shown, and with those that were shown nothing; the newest first."""
-
-    def new(scene_key: str, base_key: str | None = None) -> NewPurchase:
-        key = key_of(scene_key)
-        return replace(new_purchase(scene_key), scene_key=key, base_key=base_key)
-
-    base = key_of("rain")
-    bare = bring_to(ledger, State.PAID, new_purchase("rain"))
-    one = bring_to(ledger, State.PAID, new("shown one", base))
-    bring_to(ledger, State.PAID, new("shown one, another wish", key_of("snow")))
-    bring_to(ledger, State.UNKNOWN, new("shown another", base))
-    bring_to(ledger, State.PAID_BAD, new("shown a third", base))
-    other = bring_to(ledger, State.PAID, new("shown a fourth", base))
-
-    assert ledger.with_base([base]) == [other, one, bare]
-    assert ledger.with_base([key_of("wind"), base]) == [other, one, bare]
-    assert ledger.with_base([key_of("wind")]) == []
-    assert one.new.base_key == base
-
-
 @pytest.mark.parametrize(
     "statement, index",
     [
@@ -406,62 +308,6 @@ def test_what_is_asked_for_every_scene_is_found_by_an_index(
     connection.close()
 
     assert [row[3].partition(" INDEX ")[2] for row in plan] == [index]
-
-
-def test_only_what_was_billed_for_nothing_since_and_by_nobody_counts(ledger: Ledger) -> None:
-    """What lay there before was seen, and what a person decided was, too."""
-    bring_to(ledger, State.PAID_BAD, new_purchase("rain"))
-    begin = ledger.last_event()
-    assert ledger.billed_for_nothing_since(known("rain"), begin) == []
-
-    later = bring_to(ledger, State.PAID_BAD, new_purchase("rain"))
-    assert ledger.billed_for_nothing_since(known("rain"), begin) == [later]
-    assert ledger.billed_for_nothing_since(known("snow"), begin) == []
-
-    with ledger.transaction():
-        ledger.correct_cost(later.new.attempt_id, 1, now=NOW)
-    assert ledger.billed_for_nothing_since(known("rain"), begin) == []
-
-
-def at_another_route(scene_id: str) -> NewPurchase:
-    """Return a request for the same, bought of another model."""
-    return replace(new_purchase(scene_id), scene_key=key_of(f"{scene_id} of another model"))
-
-
-def test_what_was_billed_or_sent_again_at_another_route_counts_for_its_slot(
-    ledger: Ledger,
-) -> None:
-    """Whichever run or route it was of, and once where it is found in two ways."""
-    begin = ledger.last_event()
-    ours = bring_to(ledger, State.PAID_BAD, new_purchase("rain"))
-    theirs = bring_to(ledger, State.PAID_BAD, at_another_route("rain"))
-    bring_to(ledger, State.WROTE_OFF, at_another_route("snow"))
-    bring_to(ledger, State.WROTE_OFF, new_purchase("snow"))
-    bring_to(ledger, State.WROTE_OFF, replace(new_purchase("snow"), slot=2))
-
-    assert ledger.billed_for_nothing_since(known("rain"), begin) == [theirs, ours]
-    assert [ledger.resends(known("snow"), take) for take in (1, 2, 3)] == [2, 1, 0]
-
-
-@pytest.mark.parametrize("state", sorted(set(State) - {State.PAID, State.PAID_BAD}))
-def test_only_a_paid_cost_is_corrected(ledger: Ledger, state: State) -> None:
-    """What is open has none, and what was refused or written off is decided otherwise."""
-    purchase = bring_to(ledger, state)
-
-    with pytest.raises(CorrectionRefused, match=state), ledger.transaction():
-        ledger.correct_cost(purchase.new.attempt_id, 1, now=NOW)
-    assert ledger.purchase(purchase.new.attempt_id) == purchase
-
-
-def test_a_picture_is_given_up_by_a_person_alone(ledger: Ledger) -> None:
-    """A late bad answer, or a mistake in the program, must not take a picture away."""
-    purchase = bring_to(ledger, State.PAID)
-    bad = Settlement(state=State.PAID_BAD, cost_microusd=1, basis="reported")
-
-    with pytest.raises(ValueError, match="only a person"):
-        settle(ledger, purchase.new.attempt_id, bad)
-    lost = settle(ledger, purchase.new.attempt_id, replace(bad, decided_by="user"))
-    assert lost.state is State.PAID_BAD
 
 
 # Zones -------------------------------------------------------------------------------------------

@@ -20,7 +20,6 @@ from stage3_plugin.ledger import place
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.commits import GroupCommit
 from stage3_plugin.ledger.place import LEDGER_NAME, LedgerPlace
-from tests.fakes.inline_commit import InlineCommit
 from tests.stage3.ledger.databases import is_server, of_sqlite, place_in
 
 pytestmark = pytest.mark.anyio
@@ -157,36 +156,6 @@ async def test_work_that_raises_loses_only_its_own_changes(
     assert held_in(at) == {1, 3}
 
 
-async def test_work_is_done_again_when_another_piece_of_its_group_has_failed(
-    at: LedgerPlace, counted: type[Counted]
-) -> None:
-    """All of it was undone with the one that failed; what counts is what it comes to in the end."""
-    runs = 0
-
-    def hold(ledger: Ledger) -> int:
-        nonlocal runs
-        runs += 1
-        holding(1)(ledger)
-        return runs
-
-    async def fail() -> None:
-        with pytest.raises(ZeroDivisionError):
-            await commit(lambda _: 1 // 0)
-
-    results: list[int] = []
-
-    async def succeed() -> None:
-        results.append(await commit(hold))
-
-    async with GroupCommit(at) as commit, anyio.create_task_group() as group:
-        group.start_soon(succeed)
-        group.start_soon(fail)
-
-    assert results == [2] or (results == [1] and runs == 1)  # trio may let the failing one go first
-    assert counted.commits == 1
-    assert held_in(at) == {1}
-
-
 async def test_a_commit_that_fails_is_told_to_everybody_in_it(
     at: LedgerPlace, counted: type[Counted]
 ) -> None:
@@ -313,22 +282,6 @@ async def test_a_native_cancellation_is_delivered_after_the_result(
     assert told == [None, times]
 
 
-async def test_closing_waits_for_what_was_handed_over(at: LedgerPlace) -> None:
-    """A stage that ends while pieces wait still records them."""
-    gate = Gate()
-    async with anyio.create_task_group() as group:
-        async with GroupCommit(at) as commit:
-            group.start_soon(commit, gate)
-            await until(gate.began)
-            for number in range(5):
-                group.start_soon(commit, holding(number))
-            await anyio.wait_all_tasks_blocked()
-            threading.Timer(0.02, gate.may_go.set).start()
-
-        assert held_in(at) == set(range(5))
-        assert writers() == 0
-
-
 async def test_closing_is_not_interrupted_by_cancelling(at: LedgerPlace) -> None:
     """The pieces end, and so does the thread, before the cancellation goes on."""
     gate = Gate()
@@ -415,19 +368,3 @@ async def test_a_ledger_that_cannot_be_opened_is_told(tmp_path: Path) -> None:
             pytest.fail("was opened")
 
     assert writers() == 0
-
-
-async def test_the_one_in_line_commits_before_it_returns(at: LedgerPlace) -> None:
-    """It keeps the same promises in the caller's own thread."""
-
-    def half_done(ledger: Ledger) -> None:
-        holding(2)(ledger)
-        raise ZeroDivisionError
-
-    with at.open() as ledger:
-        commit = InlineCommit(ledger)
-        await commit(holding(1))
-        with pytest.raises(ZeroDivisionError):
-            await commit(half_done)
-
-        assert held_in(at) == {1}

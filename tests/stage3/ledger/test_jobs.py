@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
-from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from stage3_plugin.domain.job import Accepted, Job, Lane, NewJob
-from stage3_plugin.domain.purchase import Limits, OverCap, Purchase, Settlement
+from stage3_plugin.domain.job import Accepted, Job, Lane
+from stage3_plugin.domain.purchase import Limits, Purchase, Settlement
 from stage3_plugin.domain.states import State
 from stage3_plugin.errors import IllegalTransition, JobRefused, LedgerFailed, LookupRefused
 from stage3_plugin.ledger.book import Ledger
@@ -19,14 +18,12 @@ from tests.stage3.ledger import databases
 from tests.stage3.ledger.databases import Raw, of_sqlite, refused_by
 from tests.stage3.ledger.samples import (
     DAY,
-    HOLD,
     NOW,
     SETTLEMENTS,
     accepted,
     bring_to,
     hold,
     insert,
-    key_of,
     new_job,
     new_purchase,
     opened,
@@ -84,42 +81,6 @@ def batch(ledger: Ledger, lines: int) -> list[str]:
     return [new.attempt_id for new in news]
 
 
-def test_a_job_is_there_before_its_request_leaves(ledger: Ledger) -> None:
-    """With the token by which a listing would show it."""
-    new = queued(new_purchase("rain"))
-    with ledger.transaction():
-        held = ledger.hold(new, Limits(), day=DAY, now=NOW)
-    with databases.place_of(ledger).open() as another:
-        purchase = found(another, new.attempt_id)
-
-    assert new.job is not None
-    assert not isinstance(held, Purchase | OverCap)
-    assert held.token == new.job.token
-    assert purchase.job == Job(new=new.job, provider="openrouter", opened_at=NOW)
-    assert purchase.new == new
-
-
-@pytest.mark.parametrize("is_unknown", [False, True])
-def test_what_a_provider_accepts_is_any_runs(ledger: Ledger, *, is_unknown: bool) -> None:
-    """With all that it said, also where its answer was lost and a listing has found it."""
-    attempt_id = hold(ledger, queued(new_purchase("rain")))
-    if is_unknown:
-        settle(ledger, attempt_id, SETTLEMENTS[State.UNKNOWN])
-    said = replace(accepted(attempt_id), cancel_url="https://queue/1", cost_usd=Decimal("0.03"))
-    job = accept(ledger, attempt_id, said)
-    with databases.place_of(ledger).open() as another:
-        (purchase,) = another.accepted()
-        counted = another.sums(run_id="run-1", provider="openrouter", day=DAY)
-
-    assert job is not None
-    assert (job.accepted, job.accepted_at) == (said, NOW)
-    assert job.expires_at == NOW + timedelta(seconds=said.keeps_s)
-    assert (purchase.state, purchase.job, purchase.why) == (State.ACCEPTED, job, "")
-    assert counted.total_microusd == HOLD
-    assert ledger.open_purchases() == []
-    assert ledger.live(key_of("rain")) == purchase
-
-
 def test_a_job_is_accepted_once(ledger: Ledger) -> None:
     """Said again it stays as it is; another name for it, or its name for another, is refused."""
     one, other = (hold(ledger, queued(new_purchase(scene))) for scene in ("rain", "snow"))
@@ -131,22 +92,6 @@ def test_a_job_is_accepted_once(ledger: Ledger) -> None:
         with pytest.raises(JobRefused, match="which cannot be"):
             accept(ledger, attempt_id, said)
     assert [found(ledger, one).job, found(ledger, other).state] == [job, State.SENDING]
-
-
-@pytest.mark.parametrize("state", [State.PAID, State.REFUSED, State.UNKNOWN, State.WROTE_OFF])
-def test_what_has_gone_on_is_not_accepted_again(ledger: Ledger, state: State) -> None:
-    """Neither what was settled, nor a job that its provider no longer knows."""
-    attempt_id = bring_to(ledger, State.ACCEPTED, new_purchase("rain")).new.attempt_id
-    if state is State.WROTE_OFF:
-        settle(ledger, attempt_id, SETTLEMENTS[State.UNKNOWN])
-        settle(ledger, attempt_id, replace(SETTLEMENTS[state], decided_by="user"))
-    else:
-        settle(ledger, attempt_id, SETTLEMENTS[state])
-    before = found(ledger, attempt_id)
-
-    assert accept(ledger, attempt_id) is None
-    assert found(ledger, attempt_id) == before
-    assert ledger.lost() == []
 
 
 def test_what_has_no_job_is_not_accepted(ledger: Ledger) -> None:
@@ -186,17 +131,6 @@ def test_a_promise_is_kept_as_far_as_a_date_can_hold_it(ledger: Ledger, keeps_s:
     assert job is not None
     assert job.expires_at is not None
     assert job.expires_at - NOW == timedelta(seconds=min(keeps_s, 3660 * 86_400))
-
-
-def test_requests_without_a_token_each_have_a_job_of_their_own(ledger: Ledger) -> None:
-    """Where a person has set the seed that would be one."""
-    for scene in ("rain", "snow"):
-        job = NewJob(token=None, account="an account", endpoint="painter-1")
-        hold(ledger, replace(new_purchase(scene), job=job))
-    attempt_id = next(ledger.purchases()).new.attempt_id
-
-    assert accept(ledger, attempt_id) is not None
-    assert [one.state for one in ledger.purchases()] == [State.ACCEPTED, State.SENDING]
 
 
 # The database's own rules ------------------------------------------------------------------------

@@ -175,19 +175,6 @@ def test_a_failure_while_keeping_leaves_no_object_and_no_leftover(
 # Spool folders ---------------------------------------------------------------------------------
 
 
-def test_a_spool_folder_is_made_and_removed(store: Stored) -> None:
-    """By its id or its path, and as often as wanted."""
-    folder = store.spool.new_folder("a-1_B")
-    (folder / "part-0").write_bytes(b"x")
-    (folder / "deeper").mkdir()
-
-    assert folder.name == "a-1_B"
-    assert folder.parent.name == "spool"
-    store.spool.remove(folder.name)
-    store.spool.remove("a-1_B")
-    assert not folder.exists()
-
-
 @pytest.mark.parametrize("attempt_id", ["", "..", ".", "a/b", "/etc", "a.b", "-a", "a" * 65, "a\0"])
 def test_a_spool_folder_is_never_outside(store: Stored, attempt_id: str) -> None:
     """An attempt's id is our own; anything else is a mistake of ours."""

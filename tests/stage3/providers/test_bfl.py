@@ -11,7 +11,6 @@ import pytest
 
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.exchange import (
-    InlinePictureOf,
     Reply,
     Unclear,
     Unsaid,
@@ -22,7 +21,7 @@ from stage3_plugin.domain.reference import Reference, ReferenceWish, SentPicture
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.providers.base import Polled
 from stage3_plugin.providers.bfl import Bfl
-from tests.stage3.providers.replies import NOW_S, page, reply, request
+from tests.stage3.providers.replies import NOW_S, page, reply
 
 POLL = "https://api.us2.bfl.ai/v1/get_result?id=8d1f"
 JOB = Accepted(job_id="8d1f", poll_url=POLL, keeps_s=3600.0, cost_usd=Decimal("0.03"))
@@ -33,29 +32,6 @@ SHOWN = Reference(wish=ReferenceWish(image="a"), sha256="a" * 64, sent=SENT)
 def bfl(model: str = "flux-2-pro", *, base_url: str | None = None, **settings: Any) -> Bfl:
     endpoint = Endpoint(provider="bfl", base_url=base_url, model=model)
     return Bfl(endpoint, clock=lambda: NOW_S, **settings)
-
-
-# What is sent ------------------------------------------------------------------------------------
-
-
-def test_a_request_is_said_in_pixels_with_references_by_number() -> None:
-    """In bare base64; a token has no field, since nothing could be found by it."""
-    asked = request(seed=7, token="0" * 32, output_format="jpeg", shown=(SHOWN, SHOWN))
-    send = bfl().begin(asked)
-
-    assert send.url == "https://api.bfl.ai/v1/flux-2-pro"
-    assert send.payload == {
-        "prompt": "a lighthouse at dusk",
-        "width": 1024,
-        "height": 1024,
-        "output_format": "jpeg",
-        "seed": 7,
-        "disable_pup": True,
-        "input_image": InlinePictureOf(SENT),
-        "input_image_2": InlinePictureOf(SENT),
-    }
-    assert (dict(send.headers), send.dropped) == ({}, ())
-    assert "seed" not in bfl().begin(replace(asked, seed=None)).payload
 
 
 # What a submit is answered -----------------------------------------------------------------------

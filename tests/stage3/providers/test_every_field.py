@@ -28,7 +28,7 @@ from stage3_plugin.settings import Settings
 from stage3_plugin.testing.dialects import dialect_of
 from stage3_plugin.testing.wire import prompt_of
 from stage3_plugin.transport.bodies import body_of
-from tests.fakes.__main__ import TABLES
+from tests.fakes.tables import TABLES
 from tests.laws import tried
 from tests.stage3.in_process import InProcess
 

@@ -11,33 +11,12 @@ import pytest
 from stage3_plugin.domain.verdict import VerdictKind
 from stage3_plugin.settings import Settings
 from tests.doors import settings_for
-from tests.fakes.behaviours import Behaviour, Json
 from tests.fakes.image_api import KEY, ImageApi
 from tests.fakes.requests import Refusing
 from tests.stage3.providers.replies import PNG, gemini, reply, request, verdict_on
 from tests.stage3.running import run_stage, story
 
 # What is sent ------------------------------------------------------------------------------------
-
-
-def test_a_request_is_one_message_and_the_pictures_form() -> None:
-    """The model is in the path; seed, ratio and tier have fields; the negative prompt has none."""
-    send = gemini().begin(request(width_px=1920, height_px=1080, seed=7, negative_prompt="fog"))
-
-    assert send.url == (
-        "https://generativelanguage.googleapis.com/v1beta/models/"
-        "gemini-nano-banana-2.1:generateContent"
-    )
-    assert send.payload == {
-        "contents": [{"role": "user", "parts": [{"text": "a lighthouse at dusk. Avoid: fog"}]}],
-        "generationConfig": {
-            "responseModalities": ["IMAGE"],
-            "seed": 7,
-            "imageConfig": {"aspectRatio": "16:9", "imageSize": "2K"},
-            "thinkingConfig": {"thinkingLevel": "MEDIUM"},
-        },
-    }
-    assert (dict(send.headers), send.dropped) == ({}, ())
 
 
 @pytest.mark.parametrize(
@@ -146,27 +125,6 @@ async def test_a_story_is_bought(image_api: ImageApi, tmp_path: Path) -> None:
     # 12 at $2, 1120 at $120 and 96 + 87 at $12 for a million each
     assert {ran.outcomes[one].cost.usd for one in ("a", "b")} == {Decimal("0.13662")}
     assert {ran.outcomes[one].cost.basis for one in ("a", "b")} == {"tokens"}
-
-
-@pytest.mark.anyio
-@pytest.mark.parametrize(
-    "behaviour, code, usd",
-    [
-        (Json(blocked()), "refused", "0"),
-        (Json(blocked(usageMetadata=COUNTED), billed=True), "refused", "0.005118"),
-        (Json(ended("IMAGE_SAFETY", usageMetadata=COUNTED), billed=True), "refused", "0.005118"),
-    ],
-)
-async def test_a_refused_scene_costs_its_tokens(
-    image_api: ImageApi, tmp_path: Path, behaviour: Behaviour, code: str, usd: str
-) -> None:
-    """And is asked for once."""
-    image_api.script(behaviour, scene="a:")
-    ran = await run_stage(painter(image_api), story("a", "b"), tmp_path)
-
-    assert (ran.code("a"), ran.code("b")) == (code, "made")
-    assert ran.outcomes["a"].cost.usd == Decimal(usd)
-    assert image_api.received("a:") == 1
 
 
 @pytest.mark.anyio

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from stage3_plugin.domain.exchange import Reply
-from stage3_plugin.domain.money import Usage, cost_of_answer
+from stage3_plugin.domain.money import Usage
 from stage3_plugin.domain.picture import InlinePicture, SpooledPart
-from stage3_plugin.providers.prices import prices_of
 from stage3_plugin.providers.replies.answers import details_of, pictures_in, request_id_of
 from stage3_plugin.providers.replies.usage import usage_in
 from tests.stage3.providers.replies import PNG, part, reply
@@ -114,19 +112,6 @@ RECORDED: dict[str, Any] = {
 def test_tokens_are_counted_as_they_are_charged(metadata: Any, expected: Usage | None) -> None:
     """Pictures by their rows; the rest of the count, and thoughts, as text; the prompt as one."""
     assert usage_in({"usageMetadata": metadata}) == expected
-
-
-def test_a_picture_costs_what_its_tokens_cost() -> None:
-    """gemini-3-pro-image: 8 at $2, 1120 at $120 and 277 at $12 for a million each."""
-    cost = cost_of_answer(
-        reported_usd=None,
-        usage=usage_in({"usageMetadata": RECORDED}),
-        prices=prices_of("gemini", "gemini-3-pro-image"),
-        flat_usd=None,
-        has_picture=True,
-    )
-
-    assert (cost.usd, cost.basis) == (Decimal("0.13774"), "tokens")
 
 
 def test_an_answer_is_known_by_its_own_name() -> None:

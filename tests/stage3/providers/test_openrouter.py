@@ -11,25 +11,6 @@ from hypothesis import strategies as st
 from tests.stage3.providers.replies import openrouter, request
 
 
-def test_the_image_endpoint_is_told_everything() -> None:
-    """Size in pixels, quality, format and seed all have fields."""
-    call = openrouter().begin(request(seed=7, background="opaque"))
-
-    assert call.url == "https://openrouter.ai/api/v1/images"
-    assert call.payload == {
-        "model": "google/gemini-3-pro-image",
-        "prompt": "a lighthouse at dusk",
-        "n": 1,
-        "size": "1024x1024",
-        "quality": "medium",
-        "output_format": "png",
-        "background": "opaque",
-        "seed": 7,
-    }
-    assert call.headers == {"X-OpenRouter-Title": "stage3-plugin", "X-Title": "stage3-plugin"}
-    assert call.dropped == ()
-
-
 def test_the_chat_endpoint_gets_the_prompt_as_the_one_message() -> None:
     """One message of the user; the picture's form in ``image_config``; no ``max_tokens``."""
     call = openrouter("chat").begin(request(width_px=1536, height_px=1024, negative_prompt="fog"))

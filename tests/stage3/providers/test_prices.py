@@ -140,22 +140,6 @@ def test_the_settings_flat_price_fills_in_where_tokens_are_not_known() -> None:
     assert found == Estimate(low_microusd=1000, high_microusd=1000)
 
 
-@given(
-    st.sampled_from(["gpt-image-1.5", "gpt-image-2", "gpt-image-2.5-flare", "gpt-image-1-mini"]),
-    st.sampled_from(["low", "medium", "high", "max", "auto", "standard"]),
-    st.integers(1, 8192),
-    st.integers(1, 8192),
-)
-def test_an_estimate_is_a_range(model: str, quality: str, width: int, height: int) -> None:
-    """For every size and quality the low end is below the high end, and both are known."""
-    asked = request(width_px=width, height_px=height, quality=quality)
-    found = estimate(asked, provider="openai", model=model)
-
-    assert found.low_microusd is not None
-    assert found.high_microusd is not None
-    assert 0 < found.low_microusd <= found.high_microusd
-
-
 # OpenAI's calculator ------------------------------------------------------------------------------
 
 FACTORS = {

@@ -28,7 +28,6 @@ from stage3_plugin.testing.dialects.replicate import ReplicateDialect
 from stage3_plugin.testing.image_api import KEY, ImageApi
 from stage3_plugin.testing.subject import TOKEN, WORDS
 from stage3_plugin.testing.talking import Talk
-from tests.fakes.test_requests import reference_to
 from tests.stage3.providers.replies import NOW_S, PNG, page, part, reply, request
 
 MODEL = "black-forest-labs/flux-2-pro"
@@ -88,21 +87,6 @@ def test_a_models_name_stays_two_steps_of_the_path() -> None:
 
 
 @pytest.mark.parametrize(
-    "seed, sent, dropped",
-    [(None, seed_of(TOKEN), ()), (7, 7, ()), (0, 0, ()), (2**31, None, ("seed",))],
-)
-def test_a_persons_seed_comes_first(
-    seed: int | None, sent: int | None, dropped: tuple[str, ...]
-) -> None:
-    """Then the token is not sent: it would make another picture than was asked for."""
-    send = replicate().begin(request(seed=seed, token=None if seed is not None else TOKEN))
-    given: Any = send.payload["input"]
-
-    assert given.get("seed") == sent
-    assert send.dropped == dropped
-
-
-@pytest.mark.parametrize(
     "model, expected",
     [
         ("black-forest-labs/flux-schnell", {"aspect_ratio": "16:9", "output_format": "png",
@@ -140,28 +124,6 @@ def test_every_model_has_inputs_of_its_own(model: str, expected: dict[str, Any])
     given = asked_for(model, width_px=2049, height_px=1152, quality="low")
 
     assert given == {"prompt": "a lighthouse at dusk", **expected}
-
-
-@pytest.mark.parametrize(
-    "model, field, is_list",
-    [
-        ("google/nano-banana", "image_input", True),
-        ("black-forest-labs/flux-2-pro", "input_images", True),
-        ("black-forest-labs/flux-kontext-pro", "input_image", False),
-        ("qwen/qwen-image-2", "image", False),
-    ],
-)
-def test_references_go_by_the_models_name_for_them(model: str, field: str, is_list: bool) -> None:  # noqa: FBT001 - a column of the table
-    """As data URLs; where there is place for one, the others are said to be left out."""
-    shown = (reference_to("image/png", "Mira", None), reference_to("image/jpeg", None, None))
-    send = replicate(model).begin(request(model=model, shown=shown))
-    given: Any = send.payload["input"]
-
-    urls = given[field] if is_list else [given[field]]
-    prefixes = [f"data:{one.sent.media_type};base64," for one in shown]
-    assert [url.prefix for url in urls] == (prefixes if is_list else prefixes[:1])
-    assert ("references" in send.dropped) is not is_list
-    assert given["prompt"].startswith("Reference image 1 is Mira.")
 
 
 def test_every_family_has_ratios() -> None:

@@ -172,26 +172,6 @@ def test_how_much_it_thinks_is_said_to_the_models_that_know_it(
     assert kept == config
 
 
-@pytest.mark.parametrize(
-    "size, ratio, tier",
-    [
-        ((768, 768), "1:1", "768sq"),
-        ((1400, 1000), "7:5", "1k"),
-        ((2048, 1024), "2:1", "1.5k"),
-        ((3840, 2160), "16:9", "4k"),
-    ],
-)
-def test_flux_3_knows_ratios_and_tiers(size: tuple[int, int], ratio: str, tier: str) -> None:
-    """Neither a seed nor a kind of file: both are named where somebody wants them."""
-    send, body = sent(
-        "bfl", "flux-3-image", width_px=size[0], height_px=size[1], seed=7, output_format="jpeg"
-    )
-
-    assert (body["aspect_ratio"], body["resolution"]) == (ratio, tier)
-    assert {"seed", "output_format"}.isdisjoint(body)
-    assert set(send.dropped) == {"seed", "output_format"}
-
-
 # One law of all ----------------------------------------------------------------------------------
 
 REWRITES = {
@@ -283,18 +263,6 @@ def test_an_option_that_a_model_does_not_have_is_refused(
     assert str(refused.value.hint).startswith("take it out of options")
     having = who_has(*next(iter(options.items())), provider=provider)
     assert (", or name a model that has it: " in str(refused.value.hint)) is bool(having)
-
-
-def test_an_option_of_another_provider_is_refused_with_whose_it_is() -> None:
-    """So that a switch of providers says what it loses."""
-    with pytest.raises(SettingsRefused) as refused:
-        sent("fal", "openai/gpt-image-2.5/flare/text-to-image", {"complexity": "low"})
-
-    assert refused.value.field == "options.complexity"
-    assert refused.value.message.startswith(
-        "setting 'options.complexity': is not an option of provider 'fal', but of models that "
-        "begin with 'gpt-image-2.6' of openai"
-    )
 
 
 SAMPLES: dict[str, JsonValue] = {

@@ -33,41 +33,6 @@ def xai(model: str = MODEL, base_url: str | None = None) -> XAI:
     return XAI(endpoint, clock=lambda: NOW_S)
 
 
-# What is sent ------------------------------------------------------------------------------------
-
-
-def test_a_request_asks_for_the_picture_to_be_kept_under_its_token() -> None:
-    """A ratio and a tier for the size, a quality, the picture itself, and no public address."""
-    send = xai().begin(request(token=TOKEN, width_px=1920, height_px=1080, negative_prompt="fog"))
-
-    assert send.url == "https://api.x.ai/v1/images/generations"
-    assert send.payload == {
-        "model": MODEL,
-        "prompt": "a lighthouse at dusk. Avoid: fog",
-        "n": 1,
-        "aspect_ratio": "16:9",
-        "resolution": "2k",
-        "response_format": "b64_json",
-        "quality": "medium",
-        "storage_options": {"filename": FILE, "expires_after": 86400},
-    }
-    assert (dict(send.headers), send.dropped) == ({}, ())
-
-
-def test_references_make_it_an_edit() -> None:
-    """As JSON, in their order, with their names before the prompt."""
-    shown = (reference_to("image/png", "Mira", None), reference_to("image/jpeg", None, None))
-    send = xai().begin(request(shown=shown))
-    images: Any = send.payload["images"]
-
-    assert send.url == "https://api.x.ai/v1/images/edits"
-    assert [one["type"] for one in images] == ["image_url", "image_url"]
-    assert [one["url"].prefix for one in images] == [
-        "data:image/png;base64,", "data:image/jpeg;base64,",
-    ]  # fmt: skip
-    assert str(send.payload["prompt"]).startswith("Reference image 1 is Mira.")
-
-
 # What answers come to ----------------------------------------------------------------------------
 
 USAGE = {"cost_in_usd_ticks": 600_000_000}

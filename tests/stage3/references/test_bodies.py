@@ -10,8 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stage3_plugin.errors import StorageFailed
-from stage3_plugin.storage.references import bodies as bodies_module
 from stage3_plugin.storage.references.bodies import Bodies, Body
 from tests.stage3.references.opened import descriptors, resident_bytes
 
@@ -90,23 +88,6 @@ def test_what_was_closed_is_never_read_from_another_file(tmp_path: Path) -> None
 
     with (tmp_path / "secret").open("rb"), pytest.raises(ValueError, match="closed"):
         body[:]
-
-
-def test_a_full_disk_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """And is nobody's mistake but the disk's."""
-    bodies = Bodies(tmp_path)
-    body = bodies.new(10)
-
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(bodies_module, "write_whole", full)
-    with pytest.raises(StorageFailed, match="No space left on device") as failed:
-        bodies.write(body, 0, b"x")
-
-    assert "free space" in (failed.value.hint or "")
-
-    bodies.close()
 
 
 KILLED = """

@@ -1,6 +1,5 @@
 """Pictures that are shown to a model: read once, hashed, and held for all who send them."""
 
-import base64
 import importlib
 import io
 import random
@@ -42,42 +41,6 @@ pytestmark = pytest.mark.anyio
 
 ANY = Limits()
 PNG = make_png("Mira", 64, 64)
-
-
-async def test_a_file_that_changes_while_a_run_goes_on_is_not_read_again(tmp_path: Path) -> None:
-    """By whatever name it is asked for: no two scenes of a run are shown different Miras."""
-    path = project(tmp_path) / "story/refs/mira.png"
-    path.write_bytes(PNG)
-
-    async with opened(tmp_path) as references:
-        first = await references.show(wish("refs/mira.png"), ANY)
-        path.write_bytes(make_png("someone else", 64, 64))
-        again = await references.show(wish("refs/mira.png"), ANY)
-        spelled = await references.show(wish("./refs/../refs/mira.png"), ANY)
-        cast = await references.show(of_cast(path), ANY)
-        body = first.sent.base64()[:]
-    async with opened(tmp_path) as references:
-        later = await references.show(wish("refs/mira.png"), ANY)
-
-    assert {one.sha256 for one in (first, again, spelled, cast)} == {sha256(PNG)}
-    assert base64.b64decode(body) == PNG
-    assert later.sha256 != first.sha256
-
-
-async def test_a_stored_picture_is_shown_from_the_store(tmp_path: Path) -> None:
-    """That of a sheet or another scene: whatever lies beside the story under its name."""
-    store = MemoryStore()
-    store.kept[sha256(PNG)] = PNG, 0
-    picture = Picture(
-        sha256=sha256(PNG), media_type="image/png", width_px=64, height_px=64, size_bytes=len(PNG)
-    )
-
-    async with opened(project(tmp_path), store=store) as references:
-        shown = await references.show(wish("scene:char_001"), ANY, picture)
-        body = shown.sent.base64()[:]
-
-    assert (shown.wish.scene_id, shown.sha256) == ("char_001", sha256(PNG))
-    assert base64.b64decode(body) == PNG
 
 
 @pytest.mark.parametrize("kept", [None, make_png("another", 64, 64)], ids=["gone", "damaged"])
@@ -141,26 +104,6 @@ async def test_a_state_folder_that_takes_nothing_keeps_no_plan_from_looking(tmp_
 
     assert shown.is_copy
     assert [path.name for path in state.iterdir()] == ["tmp"]
-
-
-async def test_a_full_disk_is_no_reference_that_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It is said to be the disk's, and once there is room the same reference is shown."""
-    (project(tmp_path) / "story/a.png").write_bytes(PNG)
-
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    async with opened(tmp_path) as references:
-        with monkeypatch.context() as meanwhile:
-            meanwhile.setattr(bodies, "write_whole", full)
-            with pytest.raises(StorageFailed, match="No space left") as failed:
-                await references.show(wish("a.png"), ANY)
-        shown = await references.show(wish("a.png"), ANY)
-
-    assert str(tmp_path / "config/.stage3/tmp") in str(failed.value)
-    assert shown.sha256 == sha256(PNG)
 
 
 async def test_no_process_for_copies_is_no_reference_that_is_refused(tmp_path: Path) -> None:
@@ -257,29 +200,3 @@ def test_a_file_that_grows_is_written_over_nothing(tmp_path: Path) -> None:
     assert {one[:] for one in neighbours} == {b"n" * 1_000}
 
     held.close()
-
-
-@pytest.mark.parametrize("more", [b"more than it said", b""])
-async def test_what_is_longer_or_shorter_than_it_said_is_no_picture(
-    tmp_path: Path, more: bytes
-) -> None:
-    """It would be sent with what was there before."""
-
-    class Lying(io.BytesIO):
-        def seek(self, offset: int, whence: int = 0) -> int:
-            found = super().seek(offset, whence)
-            return len(PNG) if whence == io.SEEK_END else found
-
-    class Store(MemoryStore):
-        def read(self, sha256: str) -> BinaryIO:
-            return Lying(super().read(sha256).read())
-
-    store = Store()
-    store.kept[sha256(PNG)] = (PNG + more if more else PNG[:-9]), 0
-    picture = Picture(
-        sha256=sha256(PNG), media_type="image/png", width_px=64, height_px=64, size_bytes=len(PNG)
-    )
-
-    async with opened(project(tmp_path), store=store) as references:
-        with pytest.raises(ReferenceRefused, match="was changed while it was read"):
-            await references.show(wish("scene:a"), ANY, picture)
