@@ -16,7 +16,6 @@ import sys
 import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, is_dataclass
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -39,7 +38,7 @@ from host_stub.scenes.fields import ALIASES
 from host_stub.scenes.file import read_scenes
 from host_stub.stage import exit_codes
 from stage3_plugin.domain.events import StageWarned
-from stage3_plugin.settings import CastMember, FallbackRoute, PriceTable, Settings
+from stage3_plugin.settings import Settings
 from tests.rules.repository import (
     DOCS,
     PACKAGES,
@@ -105,91 +104,6 @@ def test_a_table_that_is_out_of_date_is_found(tmp_path: Path) -> None:
     assert "configuration.md" in checked.stderr
     assert written.returncode == 0
     assert (docs / "configuration.md").read_text(encoding="utf-8") == page("configuration.md")
-
-
-MODELS = tomllib.loads(
-    (ROOT / "stage3_plugin/providers/models.toml").read_text(encoding="utf-8"), parse_float=Decimal
-)
-
-
-def test_what_models_take_stands_on_the_page() -> None:
-    """Also without the script: what the data file says, read as it lies there."""
-    rows = {
-        (row[0], "" if row[1] == "others" else code(row[1])): " | ".join(row)
-        for row in table_rows(_marked("models"))
-    }
-    for takes in MODELS["takes"]:
-        names = [begin + end for begin in takes["begins"] for end in takes.get("ends", [""])]
-        for name in names:
-            row = rows[takes["provider"], f"…{name}" if name[:1] == "/" else name]
-            assert ", ".join(takes.get("qualities", ["-"])) in row
-            assert ", ".join(takes.get("sizes", ["-"])) in row
-            assert f"| {takes['seed']} |" in row
-            most = takes["references"]["most"]
-            assert (f"up to {most} (png, jpeg, webp)" if most else "| none |") in f"{row} |"
-    for shapes in MODELS["shapes"]:
-        for begins in shapes["begins"]:
-            row = rows[shapes["provider"], begins]
-            assert ", ".join(shapes["ratios"]) in row
-            assert ", ".join(shapes.get("tiers", [])) in row
-
-
-def test_when_models_end_stands_on_the_page() -> None:
-    """And what the vendor names in their place."""
-    rows = {code(row[0]): row for row in table_rows(_marked("model-ends"))}
-    for end in MODELS["ends"]:
-        for begins in end["begins"]:
-            assert rows[begins][1] == str(end["on"])
-            assert all(name in rows[begins][3] for name in end["instead"])
-
-
-@pytest.mark.parametrize(
-    "kind, names",
-    [
-        ("price", ["input_text", "input_image", "output_text", "output_image"]),
-        ("flat", ["per_picture", "per_megapixel", "per_further_megapixel"]),
-    ],
-)
-def test_what_models_cost_stands_on_the_page(kind: str, names: list[str]) -> None:
-    """The prices as they are, and what a picture comes to by them."""
-    prices = {(code(row[1]), code(row[0])): row for row in table_rows(_marked("prices"))}
-    costs = {(code(row[1]), code(row[0])): row for row in table_rows(_marked("expected-costs"))}
-    for row in MODELS[kind]:
-        figures = [str(row[name]) for name in names if name in row]
-        for per_tier in row.get("per_quality", {"any": row.get("per_tier", {})}).values():
-            figures += [str(usd) for usd in per_tier.values()]
-        for model in row["models"]:
-            cells = prices[row["provider"], model]
-            told = re.sub(r" \([^)]*\)", "", " ".join(cells[2:]))
-            assert figures == re.findall(r"[\d.]+", told)
-            assert cells[-1] == row["kind"]
-    for row in (*MODELS["tokens"], *MODELS["flat"]):
-        rows = [costs[row["provider"], model] for model in row["models"]]
-        assert all("?" not in cell for cells in rows for cell in cells[2:5])
-
-
-def _marked(name: str) -> str:
-    """Return a table of the page of models by its mark."""
-    return page("models.md").partition(f"<!-- table: {name} -->")[2].partition("<!-- end")[0]
-
-
-def test_every_setting_is_documented_once() -> None:
-    """Also without the script: the names in the tables are the names in the models."""
-    stage3 = section(page("configuration.md"), "Stage3: `[plugin.stage3]`")
-    prices = section(page("configuration.md"), "Prices: `[plugin.stage3.prices]`")
-    cast = section(page("configuration.md"), "The cast: `[plugin.stage3.cast.ID]`")
-    routes = section(page("configuration.md"), "Further routes: `[[plugin.stage3.fallback]]`")
-    rows = table_rows(stage3)[::-1]
-    for row in table_rows(prices) + table_rows(cast) + table_rows(routes):
-        rows.remove(row)  # the last of its words, which a setting of the first route may share
-    listed = [code(row[0]) for row in rows[::-1] if len(row) == 4]
-
-    assert listed == list(Settings.model_fields)
-    assert [code(row[0]) for row in table_rows(prices) if len(row) == 4] == list(
-        PriceTable.model_fields
-    )
-    assert [code(row[0]) for row in table_rows(cast)] == list(CastMember.model_fields)
-    assert [code(row[0]) for row in table_rows(routes)] == list(FallbackRoute.model_fields)
 
 
 @pytest.mark.parametrize("table", ["run", "pipeline"])
