@@ -34,14 +34,12 @@ from host_stub.contract import (
     StageSummary,
 )
 from host_stub.errors import (
-    ResultsNotWritten,
     SceneFileError,
 )
 from host_stub.events.journal import EventJournal
 from host_stub.plain_image import flat_png
 from host_stub.plugins.selection import Observer, SelectedPlugin
 from host_stub.run.pipeline import RunOptions, RunReport, redactor_for, run_pipeline
-from host_stub.stage.exit_codes import exit_code
 from tests.host.conftest import Distribute
 from tests.kit.mutants import Mutant, running
 from tests.projects import Project, ended
@@ -282,13 +280,6 @@ class TestGoodRun:
 
         assert project.manifest()["mode"] == mode
 
-    def test_no_journal_is_written_if_none_is_wanted(self, project: _Project) -> None:
-        """The config may turn it off."""
-        report = project.run(_good, journal=None)
-
-        assert report.exit_code == 0
-        assert not (project.folder / "out" / "events.jsonl").exists()
-
     def test_observers_hear_the_run_around_the_stage(self, project: _Project) -> None:
         """Started before the stage opens, finished after it closed and the manifest is there."""
         heard: list[str] = []
@@ -333,31 +324,6 @@ class TestGoodRun:
 
 
 class TestExitCodes:
-    @pytest.mark.parametrize(
-        "signals, stopped, failed, code",
-        [
-            ([], False, {}, 0),
-            ([], False, {"refused": 2}, 1),
-            ([], False, {"refused": 2, "unknown": 1}, 4),
-            ([], False, {"refused": 2, "pending": 1}, 5),
-            ([], False, {"unknown": 1, "pending": 1}, 4),
-            ([], True, {"pending": 1}, 3),
-            ([signal.SIGHUP], False, {"pending": 1}, 129),
-            ([], True, {"unknown": 1}, 3),
-            ([signal.SIGINT], True, {"unknown": 1}, 130),
-            ([signal.SIGTERM, signal.SIGINT], False, {}, 143),
-        ],
-    )
-    def test_the_gravest_of_what_holds_is_told(
-        self,
-        signals: Sequence[signal.Signals],
-        stopped: bool,  # noqa: FBT001 - pytest passes it by name
-        failed: dict[str, int],
-        code: int,
-    ) -> None:
-        """Interrupted, then stopped, then unknown, then not here yet, then failed."""
-        assert exit_code(signals=signals, stopped=stopped, failed=Counter(failed)) == code
-
     @pytest.mark.parametrize("raises", [False, True])
     def test_an_address_that_a_stage_names_is_shortened(
         self,
@@ -709,28 +675,6 @@ class TestSheets:
         (fault,) = report.errors
         assert 'result.complete: makes a sheet under a scene\'s id, "s1"' in str(fault)
         assert [row["scene_id"] for row in project.manifest()["images"]] == ["s0", "s1", "s2"]
-
-
-class TestStorage:
-    def test_a_folder_that_cannot_be_made_is_a_failure_to_start(self, project: _Project) -> None:
-        """Found before anything is bought."""
-        (project.folder / "out").write_text("a file", encoding="ascii")
-
-        with pytest.raises(ResultsNotWritten) as caught:
-            project.run(_good)
-
-        assert caught.value.exit_code == 2
-
-    def test_a_manifest_that_cannot_be_written_is_told(self, project: _Project) -> None:
-        """The pictures are there, and the summary still names them."""
-        (project.folder / "out" / "manifest.json" / "x").mkdir(parents=True)
-
-        report = project.run(_good)
-
-        assert report.exit_code == 3
-        assert isinstance(report.errors[0], ResultsNotWritten)
-        assert report.manifest["manifest_path"] is None
-        assert report.manifest["total_images"] == 3
 
 
 class TestSecrets:

@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from host_stub.contract import KnownTake, SceneSurvey
-from host_stub.errors import NoSuchTake
 from host_stub.story.book import Wanted
 from host_stub.story.database import Database
 from host_stub.story.finding import story_folder
@@ -252,22 +251,6 @@ def test_reading_does_not_wait_for_what_another_thread_writes(story: Story) -> N
 
     assert from_elsewhere == []
     assert from_here == [Wanted(basis="A", takes=2)] == story.book.wanted("s1")
-
-
-def test_a_transaction_is_all_or_nothing(story: Story) -> None:
-    """A word that cannot be kept takes the others with it."""
-    deliver(story, "s1", 1)
-
-    def say() -> None:
-        with story.book.transaction():
-            story.book.note("s1", "kept?", "ana")
-            story.book.point("s1", 9, by="person")
-
-    with pytest.raises(NoSuchTake):
-        say()
-
-    assert story.book.notes_of("s1") == []
-    assert story.book.shown("s1") == 1
 
 
 # A finished story --------------------------------------------------------------------------------
