@@ -142,19 +142,6 @@ async def test_what_is_no_picture_file_is_not_kept(image_api: ImageApi, tmp_path
     assert not (images(tmp_path) / "s01.png").is_symlink()
 
 
-@RUNS
-async def test_what_cannot_be_kept_is_not_replaced(image_api: ImageApi, tmp_path: Path) -> None:
-    """A file where the folder would be: the scene fails, and nothing is lost or bought again."""
-    await run_stage(painter(image_api), scenes(1), tmp_path)
-    (images(tmp_path) / "s01.png").write_bytes(EDITED)
-    (images(tmp_path) / "kept").touch()
-    ran = await run_stage(painter(image_api), scenes(1), tmp_path)
-
-    assert ran.code("s01") == "storage"
-    assert (images(tmp_path) / "s01.png").read_bytes() == EDITED
-    assert image_api.billed() == 1
-
-
 def test_where_nothing_can_have_two_names_it_is_moved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
