@@ -57,6 +57,7 @@ DOORS = {
     ("storage/spool/batch_files.py", "loads"): "likewise",
     ("providers/models.py", "loads"): "the table that is shipped",
     ("providers/options.py", "loads"): "the table that is shipped",
+    ("providers/profiles.py", "loads"): "likewise",
     ("providers/replies/taxonomy.py", "loads"): "likewise",
     ("providers/replies/unbilled.py", "loads"): "likewise",
     ("ledger/records.py", "JSONDecoder"): "what we wrote: words alone, of bounded length",
