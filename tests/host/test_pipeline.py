@@ -221,28 +221,6 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, anyio_backend: str)
 
 
 class TestGoodRun:
-    def test_a_run_leaves_pictures_manifest_and_events(
-        self, project: _Project, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        """And says where they are."""
-        report = project.run(_good)
-
-        out, err = capsys.readouterr()
-        assert report.exit_code == 0
-        assert report.errors == ()
-        assert [row["image_path"] for row in project.manifest()["images"]] == [
-            str(Path(f"out/images/s{number}.png")) for number in range(3)
-        ]
-        assert [event["event"] for event in project.events()] == [
-            "host.run_started",
-            *["scene.started", "scene.finished"] * 3,
-            "host.run_finished",
-        ]
-        assert len({event["run_id"] for event in project.events()}) == 1
-        assert err.splitlines()[0] == "[1/3] s0 done in 0 ms, $0.00"
-        assert f"  {Path('out/images/s2.png')}\n" in out
-        assert out.endswith(f"manifest: {Path('out/manifest.json')}\n")
-
     def test_the_plugin_gets_what_was_asked_for(self, project: _Project) -> None:
         """Scenes chosen, the ceiling, the cap and the folder."""
         got: list[tuple[ImageRequest, StageContext]] = []
@@ -579,64 +557,6 @@ class TestBrokenContract:
 
 class TestSheets:
     """Pictures that a plugin makes beside those asked for, so that scenes can show them."""
-
-    def test_a_sheet_counts_in_every_total_and_has_a_list_of_its_own(
-        self, project: _Project, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        """Its picture, its cost and its line are there; the scenes' list is of scenes alone."""
-
-        async def run(request: ImageRequest, context: StageContext) -> StageSummary:
-            context.log.info("stage.started", sheets=["mira"])
-            _sheet("mira", request, context)
-            return await _good(request, context)
-
-        report = project.run(run)
-
-        out, err = capsys.readouterr()
-        manifest = project.manifest()
-        assert report.exit_code == 0
-        assert [row["scene_id"] for row in manifest["sheets"]] == ["mira"]
-        assert [row["scene_id"] for row in manifest["images"]] == ["s0", "s1", "s2"]
-        assert list(manifest["sheets"][0]) == list(manifest["images"][0])
-        assert (manifest["total_images"], manifest["cost_usd"]) == (4, "0.04")
-        assert err.splitlines()[0] == "[1/4] sheet mira done in 0 ms, $0.04"
-        assert err.splitlines()[-1] == "[4/4] s2 done in 0 ms, $0.00"
-        assert f"pictures:\n  {Path('out/images/cast-mira.png')}\n" in out
-        assert "4 pictures in" in out
-
-    def test_a_failed_sheet_is_a_failure_and_comes_before_what_it_kept_back(
-        self, project: _Project, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        """With what the refusal was about; the scenes it left out are said with their reason."""
-        (project.folder / "out/images").mkdir(parents=True)
-        for name in ("cast-mira.png", "cast-bo.png", "mira.png"):
-            (project.folder / "out/images" / name).write_bytes(b"of an earlier run")
-
-        async def run(request: ImageRequest, context: StageContext) -> StageSummary:
-            context.log.info("stage.started", sheets=["mira"])
-            failure = Failure(code="refused", message="no", retryable=False, cause="reference")
-            context.deliver(
-                SceneOutcome(scene_id="mira", role="sheet", attempts=1, failure=failure, cost=FREE)
-            )
-            for scene in request.scenes:
-                failure = Failure(code="not_tried", message="mira has no picture", retryable=True)
-                context.deliver(SceneOutcome(scene_id=scene.scene_id, failure=failure, cost=FREE))
-            return StageSummary()
-
-        report = project.run(run)
-
-        out, err = capsys.readouterr()
-        failures = project.manifest()["failures"]
-        assert report.exit_code == 1
-        assert [(row["scene_id"], row["role"], row["cause"]) for row in failures] == [
-            ("mira", "sheet", "reference"),
-            *[(f"s{number}", "scene", None) for number in range(3)],
-        ]
-        assert "sheet mira failed: refused (reference): no (1 attempt, $0.00)" in err
-        assert "3 scenes and 1 sheet without a picture:\n  refused (reference): no (mira)\n" in out
-        assert "not_tried: mira has no picture (s0, s1, s2)" in out
-        assert "1 picture in out/images is not of this run" in out
-        assert ": cast-mira.png; take the pictures" in out
 
     def test_an_announced_sheet_without_a_word_is_accounted_for(self, project: _Project) -> None:
         """One that was started may have cost something."""

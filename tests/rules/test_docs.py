@@ -480,44 +480,6 @@ def test_the_example_event_is_as_the_contract_has_it() -> None:
     assert schema.checked(json.loads(example))["event"] == "scene.finished"
 
 
-@pytest.mark.parametrize("name", ["lighthouse.json", "lighthouse.zh.json"])
-def test_an_example_story_has_what_it_is_there_to_show(name: str) -> None:
-    """Six scenes, of which characters come back, one without anybody, as Stage 2 writes them."""
-    path = DOCS / "examples" / name
-    document = json.loads(path.read_text(encoding="utf-8"))
-    cast = [scene["characters_in_scene"] for scene in document["prompts"]]
-    everybody = [who for scene in cast for who in scene]
-
-    assert len(read_scenes(path)) == 6
-    assert [scene["scene_id"] for scene in document["prompts"]] == [
-        f"scene_{number:03d}" for number in range(1, 7)
-    ]
-    assert all(everybody.count(who) >= 2 for who in set(everybody))
-    assert len(set(everybody)) == 3
-    assert [] in cast
-    assert {frozenset(scene) for scene in document["prompts"]} == {
-        frozenset(
-            {"scene_id", "image_prompt", "negative_prompt", "style_tags", "characters_in_scene"}
-        )
-    }
-
-
-def test_the_example_story_has_a_cast() -> None:
-    """Everybody in it, by the names that its prompts have."""
-    cast = tomllib.loads(CAST)["plugin"]["stage3"]["cast"]
-    story = json.loads((DOCS / "examples" / "lighthouse.json").read_text(encoding="utf-8"))
-    seen = {
-        who: scene["image_prompt"]
-        for scene in story["prompts"]
-        for who in scene["characters_in_scene"]
-    }
-
-    assert set(cast) == set(seen)
-    for who, member in cast.items():
-        assert member["name"] in seen[who]
-        assert member["name"] in member["prompt"]
-
-
 def test_the_service_of_the_original_is_imported_as_the_page_says() -> None:
     """The one line that callers change works."""
     for block in blocks(page("getting-started.md"), "python"):
@@ -579,34 +541,6 @@ def host_stub(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
         check=False,
         encoding="utf-8",
     )
-
-
-def test_the_plugin_of_the_page_makes_pictures(authors_folder: Path) -> None:
-    """Pasted, it runs the example story, is swapped in by name, and keeps the contract."""
-    story = DOCS / "examples" / "lighthouse.json"
-
-    result = host_stub(authors_folder, "run", str(story), "--image", "cards", "--json")
-
-    assert result.returncode == 0, result.stderr
-    told = json.loads(result.stdout)
-    written = json.loads((authors_folder / told["manifest_path"]).read_text(encoding="utf-8"))
-    assert (told["plugin"], told["total_images"], told["events_rejected"]) == ("cards", 6, 0)
-    assert [image["dropped"] for image in written["images"]] == [["negative_prompt"]] * 6
-    assert all((authors_folder / image["image_path"]).is_file() for image in written["images"])
-    assert told["errors"] == []
-
-
-def test_the_plugin_of_the_page_takes_its_settings(authors_folder: Path) -> None:
-    """Its table reaches it, and a misspelt key is refused with the right one."""
-    config = "".join(blocks(page("writing-a-plugin.md"), "toml")[1:2])
-    (authors_folder / "host.toml").write_text(config, encoding="utf-8")
-
-    good = host_stub(authors_folder, "check", "--json")
-    bad = host_stub(authors_folder, "check", "--set", "plugin.cards.papre=#ffffff")
-
-    assert json.loads(good.stdout)["settings"]["paper"] == "#ffffff"
-    assert bad.returncode == 2
-    assert "'paper'" in bad.stderr
 
 
 FULL_DISK = """

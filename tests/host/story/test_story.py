@@ -304,19 +304,3 @@ def test_a_plugin_has_news_of_a_scene_until_they_are_learned(story: Story) -> No
 
 
 # Folders -----------------------------------------------------------------------------------------
-
-
-def test_two_folders_of_results_are_two_stories(tmp_path: Path) -> None:
-    """And two names of one folder are one; a project that is moved keeps its own."""
-    (tmp_path / "a" / "out").mkdir(parents=True)
-    (tmp_path / "a" / "link").symlink_to("out")
-    project = tmp_path / "a"
-    found = {
-        name: story_folder(project, project / name).name
-        for name in ("out", "link", "out2", "Out", "deep/out", "../out", "../../out")
-    }
-    (tmp_path / "a").rename(tmp_path / "b")
-
-    assert found["link"] == found["out"] == "out"
-    assert len(set(found.values())) == len(found) - 1
-    assert story_folder(tmp_path / "b", tmp_path / "b" / "out").name == "out"
