@@ -392,6 +392,8 @@ def test_whoever_may_delete_is_warned(
 ) -> None:
     """A right that somebody has given for convenience."""
     database, role = drivers_role
+    place = PostgresPlace(DatabaseUrl.parse(postgres.url(database, role=role)), PROJECT)
+    assert not [one for one in place.warnings if "could" in one]
     postgres.execute(f"GRANT DELETE ON {PROJECT}.events TO {role}", database=database)
     place = PostgresPlace(DatabaseUrl.parse(postgres.url(database, role=role)), PROJECT)
 
