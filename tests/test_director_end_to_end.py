@@ -249,35 +249,6 @@ def test_a_row_of_what_a_run_left_alone_says_that_it_did_nothing_for_it(
     assert told == [("s01", True, 0, "0", cost), ("s02", False, 1, cost, cost)]
 
 
-def test_a_changed_sheet_marks_its_scenes_and_no_others(director: Director) -> None:
-    """The plan, the status and the run say the same of them, with the price."""
-
-    def who(number: int) -> list[str]:
-        return [["mira"], ["tom"], ["mira", "tom"], []][number % 4]
-
-    director.write(8, characters_in_scene=who)
-    director.cast()
-    director("run", "scenes.json")
-    director.cast("in red")
-    status = director.json("status")
-    plan = director.json("plan", "scenes.json")
-    bought = director.api.billed()
-    director("run", "scenes.json")
-
-    toms = [f"s{number:02}" for number in range(1, 9) if "tom" in who(number)]
-    stale = {one["scene"]: one["reasons"] for one in status["scenes"] if one["state"] == "stale"}
-    assert stale == {one: ["sheet"] for one in toms}
-    assert [(one["scene"], one["state"]) for one in status["sheets"]] == [
-        ("mira", "current"),
-        ("tom", "stale"),
-    ]
-    assert [one["scene"] for one in plan["stale_scenes"]] == ["tom", *toms]
-    assert plan["stale_reasons"] == {"prompt": 1, "sheet": len(toms)}
-    assert (plan["stale"], plan["make"]) == (1 + len(toms), 1 + len(toms))
-    assert director.api.billed() == bought + 1 + len(toms)
-    assert director.json("status")["story"]["current"] == 8
-
-
 def directed(director: Director) -> dict[str, list[str]]:
     """Make a story with takes, choices, an import and a re-rolled sheet; return all takes."""
     director.write(5, characters_in_scene=lambda n: ["tom"] if n < 3 else [])

@@ -145,50 +145,6 @@ def test_swapping_the_plugin_is_one_word(project: Project, image_api: ImageApi) 
     assert image_api.received() == 0
 
 
-@pytest.mark.parametrize(
-    "config, words",
-    [
-        ("[plugin.stage3]\nprovdier = 'openai'", ["provdier", "provider"]),
-        ("[pipeline]\nimage = 'stage4'", ["stage4", "stage3"]),
-        ("[pipeline]\nimagee = 'stage3'", ["imagee", "image"]),
-        ("[plugin.stage3]\ncapacity = 0", ["capacity"]),
-        ("[plugin.stage3]\nprovider = 'openai'", ["model"]),
-        ("[plugin.stage3]\nprovider = 'openai'\nmodel = 'm'", ["api_key", "OPENAI_API_KEY"]),
-        ("[plugin.stage3]\napi_key = { env = 'NOT_THERE' }", ["NOT_THERE", "api_key"]),
-        ("[plugin.stage3\n", ["host.toml", "line 1"]),
-    ],
-)
-def test_a_broken_config_says_what_to_do(project: Project, config: str, words: list[str]) -> None:
-    """Exit code 2, one error line and a hint, and no traceback."""
-    configure(project, config)
-    ran = project.run("run", "scenes.json")
-
-    assert ran.returncode == 2
-    assert ran.stderr.startswith("error: ")
-    assert "hint: " in ran.stderr
-    assert "Traceback" not in ran.stderr
-    for word in words:
-        assert word in ran.stderr
-    assert not (project.folder / "out" / "images").exists()
-
-
-def test_a_mistake_on_line_3_is_named_before_anything_is_sent(
-    project: Project, image_api: ImageApi
-) -> None:
-    """With the line, the field, and what was expected."""
-    project.config(image_api, **OPENAI)
-    lines = [json.dumps(scene) for scene in SCENES]
-    lines[2] = json.dumps({"scene_id": "scene_003", "image_prompt": 7})
-    (project.folder / "scenes.jsonl").write_text("\n".join(lines), encoding="utf-8")
-    ran = project.run("run", "scenes.jsonl")
-
-    assert ran.returncode == 2
-    assert "line 3" in ran.stderr
-    assert "image_prompt" in ran.stderr
-    assert "hint: " in ran.stderr
-    assert image_api.received() == 0
-
-
 def test_the_first_interrupt_lets_paid_pictures_end(project: Project, image_api: ImageApi) -> None:
     """Nothing new is started, both in flight are kept, and the exit code is 130."""
     project.config(image_api, **OPENAI, capacity=2)

@@ -606,14 +606,6 @@ def test_a_mistake_is_answered_with_what_to_do(
     assert "Traceback" not in said.err + as_json.err
 
 
-def test_an_option_alone_is_no_command(say: Say) -> None:
-    """It is told where options come."""
-    option = say("--json", "plugins")
-
-    assert option.code == 2
-    assert "the first word is a command" in option.json["error"]["message"]
-
-
 def test_a_word_that_may_be_a_key_is_not_repeated(say: Say) -> None:
     """A space in the place of ``=`` must not put a secret into a log."""
     told = [
@@ -653,24 +645,6 @@ def test_the_version_is_the_distributions(capsys: pytest.CaptureFixture[str]) ->
 
     assert caught.value.code == 0
     assert importlib.metadata.version("stage3-plugin") in capsys.readouterr().out
-
-
-CRASHING = """
-raise ValueError("a fault of the plugin")
-"""
-
-
-def test_a_traceback_is_shown_only_when_asked_for(say: Say, distribute: Distribute) -> None:
-    """--debug shows where an import failed, and no local variables."""
-    distribute("crashing", {"crashing": "crashing_hooks"}, {"crashing_hooks": CRASHING})
-
-    quiet = say("check", "--image", "crashing")
-    loud = say("check", "--image", "crashing", "--debug")
-
-    assert quiet.code == loud.code == 2
-    assert "Traceback" not in quiet.err
-    assert "Traceback" in loud.err
-    assert "crashing_hooks.py" in loud.err
 
 
 PATCHED: list[tuple[Program, list[str], str, str]] = [
@@ -781,15 +755,6 @@ def test_output_that_is_lost_is_no_success(program: str) -> None:
 
     assert done.returncode == 2
     assert done.stderr == "error: cannot write to standard output: No space left on device\n"
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="POSIX descriptors")
-@pytest.mark.parametrize("closed", ["1", "2"])
-def test_a_closed_stream_is_no_trouble(closed: str) -> None:
-    """A daemon may have been started without stdout or stderr."""
-    command = f"{sys.executable} -m host_stub plugins {closed}>&-"
-
-    assert subprocess.run(["sh", "-c", command], check=False, timeout=60).returncode == 0
 
 
 @pytest.mark.parametrize(

@@ -80,11 +80,6 @@ def test_every_key_is_read_and_paths_start_at_the_configs_folder() -> None:
     assert config.settings_of("absent").values == {}
 
 
-def test_a_journal_can_be_switched_off() -> None:
-    """``journal = false`` writes none."""
-    assert load_config(written("[run]\njournal = false\n")).journal is None
-
-
 def test_a_byte_order_mark_is_accepted() -> None:
     """Editors on Windows write one."""
     assert load_config(written(b"\xef\xbb\xbf[run]\nmax_in_flight = 3\n")).max_in_flight == 3
@@ -231,16 +226,6 @@ def test_unknown_keys_are_always_refused(table: str, key: str) -> None:
         load_config(None, [f"{table}.{key}=1"])
 
     assert f"{table}.{key}: is not known" in str(caught.value)
-
-
-@given(table=NAMES)
-def test_unknown_tables_are_always_refused(table: str) -> None:
-    """Law: there are three tables and no others."""
-    if table in KNOWN:
-        return
-
-    with pytest.raises(ConfigError, match="is not known"):
-        load_config(None, [f"{table}.key=1"])
 
 
 def with_key(source: str) -> HostConfig:

@@ -10,7 +10,7 @@ from host_stub import plain_image
 from host_stub.config import template
 from host_stub.config.file import load_config
 from host_stub.config.template import CONFIG, STORY, write_project
-from host_stub.errors import FileAlreadyThere, ResultsNotWritten
+from host_stub.errors import ResultsNotWritten
 from stage3_plugin.settings import CastMember, Settings
 
 
@@ -101,19 +101,6 @@ def test_the_files_hold_no_secret_and_lines_of_a_terminals_width() -> None:
     assert max(map(len, CONFIG.splitlines())) <= 100
     assert tomllib.loads(CONFIG)["pipeline"]["image"] == "stage3"
     assert "sk-" not in CONFIG
-
-
-def test_a_file_that_is_there_is_kept_and_ours_are_taken_back(tmp_path: Path) -> None:
-    """The second file being there leaves no first one behind."""
-    theirs = tmp_path / "scenes.json"
-    theirs.write_text("theirs", encoding="utf-8")
-
-    with pytest.raises(FileAlreadyThere) as caught:
-        write_project(tmp_path)
-
-    assert caught.value.path == theirs
-    assert [path.name for path in tmp_path.iterdir()] == ["scenes.json"]
-    assert theirs.read_text(encoding="utf-8") == "theirs"
 
 
 def test_a_disk_that_takes_only_one_file_keeps_none(

@@ -118,48 +118,6 @@ def make_bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make
 
 
 class TestShape:
-    def test_a_manifest_has_the_agreed_keys_first(self, make_bench: MakeBench) -> None:
-        """Callers of the original pipeline find what they read, under the names they know."""
-        bench = make_bench(2)
-        bench.outcomes.deliver(
-            _made("s0", bench.picture, generation_params={"model": "m"}, image_url="https://x/1")
-        )
-        bench.outcomes.deliver(_failed("s1", message="policy"))
-
-        manifest = bench.manifest()
-
-        assert list(manifest)[:8] == [
-            "total_images",
-            "elapsed_seconds",
-            "avg_seconds_per_image",
-            "mode",
-            "speedup",
-            "cost_usd",
-            "images",
-            "failures",
-        ]
-        assert list(manifest["images"][0])[:11] == [
-            "scene_id",
-            "image_path",
-            "image_url",
-            "width",
-            "height",
-            "generation_params",
-            "sha256",
-            "cost_usd",
-            "attempts",
-            "duration_s",
-            "reused",
-        ]
-        assert list(manifest["failures"][0])[:6] == [
-            "scene_id",
-            "code",
-            "message",
-            "retryable",
-            "attempts",
-            "cost_usd",
-        ]
-
     def test_figures_are_measured(self, make_bench: MakeBench) -> None:
         """Speed-up is the scenes' own time over the time that passed, failures included."""
         bench = make_bench(3)
@@ -183,18 +141,6 @@ class TestShape:
 
         assert (manifest["avg_seconds_per_image"], manifest["speedup"]) == (None, None)
         assert (manifest["images"], len(manifest["failures"])) == ([], 1)
-
-    def test_one_unknown_cost_makes_the_sum_unknown(self, make_bench: MakeBench) -> None:
-        """Nobody guesses zero; what is known is told beside it."""
-        bench = make_bench(2)
-        bench.outcomes.deliver(_made("s0", bench.picture))
-        bench.outcomes.deliver(_failed("s1", "unknown", cost=_cost(None)))
-
-        manifest = bench.manifest()
-
-        assert manifest["cost_usd"] is None
-        assert (manifest["known_cost_usd"], manifest["scenes_with_unknown_cost"]) == ("0.04", 1)
-        assert "cost at least $0.04 (unknown for 1 scene)" in bench.summary()[-2]
 
     @given(amounts=st.lists(st.decimals(0, 100, places=6), max_size=8))
     def test_costs_add_up_exactly(
@@ -271,36 +217,6 @@ class TestOrder:
 
 
 class TestContract:
-    def test_a_second_outcome_for_a_scene_is_refused(self, make_bench: MakeBench) -> None:
-        """The first one stands: its picture may have been shown already."""
-        bench = make_bench(1)
-        bench.outcomes.deliver(_made("s0", bench.picture))
-        bench.outcomes.deliver(_failed("s0"))
-
-        (violation,) = bench.outcomes.violations
-        assert violation.requirement == "result.complete"
-        assert '"s0" a second time' in violation.detail
-        assert bench.manifest()["total_images"] == 1
-        assert bench.manifest()["failures"] == []
-
-    def test_an_outcome_for_a_scene_nobody_asked_for_is_refused(
-        self, make_bench: MakeBench
-    ) -> None:
-        """And its name cannot do anything to a terminal."""
-        bench = make_bench(1)
-        bench.outcomes.deliver(_failed("\x1b[2J"))
-
-        (violation,) = bench.outcomes.violations
-        assert r'"\u001b[2J", which was not asked for' in violation.detail
-
-    def test_what_is_no_outcome_is_refused(self, make_bench: MakeBench) -> None:
-        """Without raising into the plugin, whose other scenes may be paid for."""
-        bench = make_bench(1)
-        no_outcome: Any = {"scene_id": "s0"}
-        bench.outcomes.deliver(no_outcome)
-
-        assert "delivered dict" in bench.outcomes.violations[0].detail
-
     @pytest.mark.parametrize(
         "image, requirement",
         [
@@ -329,21 +245,6 @@ class TestContract:
 
 
 class TestSummary:
-    def test_every_picture_file_is_named(self, make_bench: MakeBench) -> None:
-        """In input order, with time, average, speed-up and cost behind them."""
-        bench = make_bench(3)
-        for number in (2, 0, 1):
-            path = bench.out_dir / "images" / f"{number}.png"
-            path.write_bytes(b"png")
-            bench.outcomes.deliver(_made(f"s{number}", path))
-
-        assert bench.summary() == [
-            "pictures:",
-            *(f"  {Path('out/images')}/{number}.png" for number in range(3)),
-            "3 pictures in 2.0 s, 0.7 s each, speed-up 4.5 (concurrent), cost $0.12",
-            "manifest: out/manifest.json",
-        ]
-
     def test_many_pictures_are_named_by_their_folder(self, make_bench: MakeBench) -> None:
         """Nobody reads a thousand lines."""
         bench = make_bench(51)

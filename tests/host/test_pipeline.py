@@ -34,14 +34,12 @@ from host_stub.contract import (
     StageSummary,
 )
 from host_stub.errors import (
-    ResultsNotWritten,
     SceneFileError,
 )
 from host_stub.events.journal import EventJournal
 from host_stub.plain_image import flat_png
 from host_stub.plugins.selection import Observer, SelectedPlugin
 from host_stub.run.pipeline import RunOptions, RunReport, redactor_for, run_pipeline
-from host_stub.stage.preflight import exit_code
 from tests.host.conftest import Distribute
 from tests.kit.mutants import Mutant, running
 from tests.projects import Project, ended
@@ -223,28 +221,6 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, anyio_backend: str)
 
 
 class TestGoodRun:
-    def test_a_run_leaves_pictures_manifest_and_events(
-        self, project: _Project, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        """And says where they are."""
-        report = project.run(_good)
-
-        out, err = capsys.readouterr()
-        assert report.exit_code == 0
-        assert report.errors == ()
-        assert [row["image_path"] for row in project.manifest()["images"]] == [
-            str(Path(f"out/images/s{number}.png")) for number in range(3)
-        ]
-        assert [event["event"] for event in project.events()] == [
-            "host.run_started",
-            *["scene.started", "scene.finished"] * 3,
-            "host.run_finished",
-        ]
-        assert len({event["run_id"] for event in project.events()}) == 1
-        assert err.splitlines()[0] == "[1/3] s0 done in 0 ms, $0.00"
-        assert f"  {Path('out/images/s2.png')}\n" in out
-        assert out.endswith(f"manifest: {Path('out/manifest.json')}\n")
-
     def test_the_plugin_gets_what_was_asked_for(self, project: _Project) -> None:
         """Scenes chosen, the ceiling, the cap and the folder."""
         got: list[tuple[ImageRequest, StageContext]] = []
@@ -281,13 +257,6 @@ class TestGoodRun:
         project.run(_good, capacity=capacity, max_in_flight=ceiling)
 
         assert project.manifest()["mode"] == mode
-
-    def test_no_journal_is_written_if_none_is_wanted(self, project: _Project) -> None:
-        """The config may turn it off."""
-        report = project.run(_good, journal=None)
-
-        assert report.exit_code == 0
-        assert not (project.folder / "out" / "events.jsonl").exists()
 
     def test_observers_hear_the_run_around_the_stage(self, project: _Project) -> None:
         """Started before the stage opens, finished after it closed and the manifest is there."""
@@ -333,31 +302,6 @@ class TestGoodRun:
 
 
 class TestExitCodes:
-    @pytest.mark.parametrize(
-        "signals, stopped, failed, code",
-        [
-            ([], False, {}, 0),
-            ([], False, {"refused": 2}, 1),
-            ([], False, {"refused": 2, "unknown": 1}, 4),
-            ([], False, {"refused": 2, "pending": 1}, 5),
-            ([], False, {"unknown": 1, "pending": 1}, 4),
-            ([], True, {"pending": 1}, 3),
-            ([signal.SIGHUP], False, {"pending": 1}, 129),
-            ([], True, {"unknown": 1}, 3),
-            ([signal.SIGINT], True, {"unknown": 1}, 130),
-            ([signal.SIGTERM, signal.SIGINT], False, {}, 143),
-        ],
-    )
-    def test_the_gravest_of_what_holds_is_told(
-        self,
-        signals: Sequence[signal.Signals],
-        stopped: bool,  # noqa: FBT001 - pytest passes it by name
-        failed: dict[str, int],
-        code: int,
-    ) -> None:
-        """Interrupted, then stopped, then unknown, then not here yet, then failed."""
-        assert exit_code(signals=signals, stopped=stopped, failed=Counter(failed)) == code
-
     @pytest.mark.parametrize("raises", [False, True])
     def test_an_address_that_a_stage_names_is_shortened(
         self,
@@ -614,64 +558,6 @@ class TestBrokenContract:
 class TestSheets:
     """Pictures that a plugin makes beside those asked for, so that scenes can show them."""
 
-    def test_a_sheet_counts_in_every_total_and_has_a_list_of_its_own(
-        self, project: _Project, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        """Its picture, its cost and its line are there; the scenes' list is of scenes alone."""
-
-        async def run(request: ImageRequest, context: StageContext) -> StageSummary:
-            context.log.info("stage.started", sheets=["mira"])
-            _sheet("mira", request, context)
-            return await _good(request, context)
-
-        report = project.run(run)
-
-        out, err = capsys.readouterr()
-        manifest = project.manifest()
-        assert report.exit_code == 0
-        assert [row["scene_id"] for row in manifest["sheets"]] == ["mira"]
-        assert [row["scene_id"] for row in manifest["images"]] == ["s0", "s1", "s2"]
-        assert list(manifest["sheets"][0]) == list(manifest["images"][0])
-        assert (manifest["total_images"], manifest["cost_usd"]) == (4, "0.04")
-        assert err.splitlines()[0] == "[1/4] sheet mira done in 0 ms, $0.04"
-        assert err.splitlines()[-1] == "[4/4] s2 done in 0 ms, $0.00"
-        assert f"pictures:\n  {Path('out/images/cast-mira.png')}\n" in out
-        assert "4 pictures in" in out
-
-    def test_a_failed_sheet_is_a_failure_and_comes_before_what_it_kept_back(
-        self, project: _Project, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        """With what the refusal was about; the scenes it left out are said with their reason."""
-        (project.folder / "out/images").mkdir(parents=True)
-        for name in ("cast-mira.png", "cast-bo.png", "mira.png"):
-            (project.folder / "out/images" / name).write_bytes(b"of an earlier run")
-
-        async def run(request: ImageRequest, context: StageContext) -> StageSummary:
-            context.log.info("stage.started", sheets=["mira"])
-            failure = Failure(code="refused", message="no", retryable=False, cause="reference")
-            context.deliver(
-                SceneOutcome(scene_id="mira", role="sheet", attempts=1, failure=failure, cost=FREE)
-            )
-            for scene in request.scenes:
-                failure = Failure(code="not_tried", message="mira has no picture", retryable=True)
-                context.deliver(SceneOutcome(scene_id=scene.scene_id, failure=failure, cost=FREE))
-            return StageSummary()
-
-        report = project.run(run)
-
-        out, err = capsys.readouterr()
-        failures = project.manifest()["failures"]
-        assert report.exit_code == 1
-        assert [(row["scene_id"], row["role"], row["cause"]) for row in failures] == [
-            ("mira", "sheet", "reference"),
-            *[(f"s{number}", "scene", None) for number in range(3)],
-        ]
-        assert "sheet mira failed: refused (reference): no (1 attempt, $0.00)" in err
-        assert "3 scenes and 1 sheet without a picture:\n  refused (reference): no (mira)\n" in out
-        assert "not_tried: mira has no picture (s0, s1, s2)" in out
-        assert "1 picture in out/images is not of this run" in out
-        assert ": cast-mira.png; take the pictures" in out
-
     def test_an_announced_sheet_without_a_word_is_accounted_for(self, project: _Project) -> None:
         """One that was started may have cost something."""
 
@@ -709,28 +595,6 @@ class TestSheets:
         (fault,) = report.errors
         assert 'result.complete: makes a sheet under a scene\'s id, "s1"' in str(fault)
         assert [row["scene_id"] for row in project.manifest()["images"]] == ["s0", "s1", "s2"]
-
-
-class TestStorage:
-    def test_a_folder_that_cannot_be_made_is_a_failure_to_start(self, project: _Project) -> None:
-        """Found before anything is bought."""
-        (project.folder / "out").write_text("a file", encoding="ascii")
-
-        with pytest.raises(ResultsNotWritten) as caught:
-            project.run(_good)
-
-        assert caught.value.exit_code == 2
-
-    def test_a_manifest_that_cannot_be_written_is_told(self, project: _Project) -> None:
-        """The pictures are there, and the summary still names them."""
-        (project.folder / "out" / "manifest.json" / "x").mkdir(parents=True)
-
-        report = project.run(_good)
-
-        assert report.exit_code == 3
-        assert isinstance(report.errors[0], ResultsNotWritten)
-        assert report.manifest["manifest_path"] is None
-        assert report.manifest["total_images"] == 3
 
 
 class TestSecrets:

@@ -138,14 +138,6 @@ def planner(distribute: Distribute, capsys: pytest.CaptureFixture[str]) -> Plann
     return Planner(distribute, capsys)
 
 
-def tree(folder: Path) -> dict[str, bytes | None]:
-    """Return everything below a folder with its content."""
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes() if path.is_file() else None
-        for path in folder.rglob("*")
-    }
-
-
 FULL: dict[str, Any] = {
     "make": 3,
     "reused": 2,
@@ -446,25 +438,6 @@ class TestRequest:
 
 
 class TestNothingIsWritten:
-    @pytest.mark.parametrize("image", ["plain", "scripted", "stage3"])
-    @pytest.mark.parametrize("words", [[], ["--json"], ["--limit", "1", "--out", "new"]])
-    def test_a_plan_leaves_the_folder_as_it_was(
-        self, planner: Planner, here: Path, image: str, words: list[str]
-    ) -> None:
-        """No results, no journal, no manifest, and those of an earlier run stay as they are."""
-        planner.script(FULL)
-        fresh = tree(here)
-        first = main(["plan", "story.json", "--image", image, *words])
-        assert tree(here) == fresh
-        main(["run", "story.json", "--image", "plain", "--limit", "2"])
-        ran = tree(here)
-
-        second = main(["plan", "story.json", "--image", image, *words])
-
-        assert (first, second) == (0, 0)
-        assert tree(here) == ran
-        assert "out/manifest.json" in ran
-
     def test_a_plan_can_be_made_where_results_cannot(self, planner: Planner, here: Path) -> None:
         """A file in the way of the results is the run's business."""
         planner.script(FULL)

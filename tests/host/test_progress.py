@@ -64,26 +64,6 @@ def _show(display: Display, *outcomes: SceneOutcome) -> None:
 
 
 class TestPlainLines:
-    def test_each_scene_that_ends_has_its_line(self) -> None:
-        """With its place in the run, its time and its cost; the summary names its picture."""
-        lines: list[str] = []
-        _show(
-            PlainLines(6, lines.append),
-            _made("scene_003"),
-            _made("scene_001", reused=True, usd="0"),
-            _made("scene_002", usd=None),
-            _failed("scene_004", "refused", "policy", 2),
-            _failed("scene_005", "credentials", "wrong key", 0),
-        )
-
-        assert lines == [
-            "[1/6] scene_003 done in 1.2 s, $0.04",
-            "[2/6] scene_001 reused, $0.00",
-            "[3/6] scene_002 done in 1.2 s, unknown cost",
-            "[4/6] scene_004 failed: refused: policy (2 attempts, $0.01)",
-            "[5/6] scene_005 failed: credentials: wrong key",
-        ]
-
     def test_what_many_scenes_wait_for_is_said_once(self) -> None:
         """A line of a log for each all the same; another batch has its own word, once."""
         lines: list[str] = []
@@ -159,13 +139,6 @@ class TestWaits:
             "[0/9] b: retrying in 12 s: the provider asked for it",
             "[0/9] c: retrying now: the provider is busy, or cannot be reached, and 1 more",
         ]
-
-    def test_an_outcome_that_is_unknown_has_not_failed(self) -> None:
-        """It may have been bought."""
-        lines: list[str] = []
-        _show(PlainLines(1, lines.append), _failed("a", "unknown", "sent, and lost", 1))
-
-        assert lines == ["[1/1] a unknown: sent, and lost (1 attempt, $0.01)"]
 
 
 class TestMovingLine:
@@ -431,27 +404,6 @@ def _waiting(scene_id: str, *waits_for: str) -> dict[str, Any]:
 
 
 class TestFigures:
-    def test_what_is_in_flight_follows_the_events(self) -> None:
-        """A scene that waits for its retry is in nobody's way."""
-        activity = Activity()
-        counts: list[int] = []
-        for event, scene_id in [
-            ("stage.started", ""),
-            ("scene.started", "a"),
-            ("scene.started", "b"),
-            ("scene.retried", "a"),
-            ("scene.started", "a"),
-            ("scene.finished", "a"),
-            ("scene.failed", "b"),
-            ("scene.skipped", "c"),
-        ]:
-            activity.note({"event": event, "scene_id": scene_id})
-            counts.append(activity.in_flight)
-        activity.ended("never started")
-
-        assert counts == [0, 1, 2, 1, 2, 1, 0, 0]
-        assert activity.retries == 1
-
     def test_time_left_is_told_by_what_was_made(self) -> None:
         """Pictures found again took no time and say nothing about the others."""
         totals = Totals()

@@ -131,29 +131,6 @@ def test_nothing_that_is_told_can_be_markup(
     assert scene["notes"] == [{"reviewer": note, "note": note}]
 
 
-@given(st.lists(st.lists(st.tuples(st.booleans(), st.sampled_from(["oil", "ink"])), max_size=4)))
-def test_what_most_takes_have_in_common_is_said_once(
-    scenes: list[list[tuple[bool, str]]],
-) -> None:
-    """And nothing is lost by it: the page puts together what was told."""
-    rows = [
-        row(
-            standing_of(
-                *(
-                    take_of(number, f"s{at}", is_draft=is_draft, model=model)
-                    for number, (is_draft, model) in enumerate(takes, start=1)
-                ),
-                scene_id=f"s{at}",
-            ),
-            number=at,
-        )
-        for at, takes in enumerate(scenes)
-    ]
-    told = read(told_by(*rows).scripts()[DATA])
-
-    assert takes_as_the_page_has_them(told) == [one["takes"] for one in rows]
-
-
 def test_unknown_money_is_not_nothing() -> None:
     """A take whose price is unknown has none, and is not added up."""
     takes = (take_of(1), take_of(2, cost=Cost(usd=None, basis="unknown")))

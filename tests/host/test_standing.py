@@ -36,7 +36,7 @@ from host_stub.standing.standing import (
 )
 from host_stub.standing.story_state import Status
 from host_stub.story.book import Noted
-from host_stub.story.known_takes import new_takes_of, together
+from host_stub.story.known_takes import new_takes_of
 from host_stub.story.takes import Take
 from tests.host.takes import FREE, PAID, WHEN, sha, take
 
@@ -138,28 +138,6 @@ def test_what_was_wanted_of_another_basis_says_nothing_of_this_one() -> None:
     assert wanted_takes(scene(), None, wants) == 1
     assert wanted_takes(None, "now", wants) == 2
     assert wanted_takes(scene(), "now", [WantedTakes(basis="now", takes=MOST_TAKES)]) == MOST_TAKES
-
-
-def test_what_only_the_plugin_knows_is_a_take_too() -> None:
-    """After ``.story/`` was lost: in the order in which they are told, behind what is noted."""
-    told = survey(known(3), known(1, current=False, draft=True), known(2, "prompt"))
-
-    found = standing(told, take(3), is_new=True)
-
-    assert [(one.number, one.purchase) for one in found.takes] == [(3, "p3"), (4, "p1"), (5, "p2")]
-    assert [one.basis for one in found.takes] == ["now", None, None]
-    assert found.takes[1].is_draft
-    assert (found.shown, found.state) == (take(3), "current")
-
-
-def test_the_newest_word_about_a_basis_counts() -> None:
-    """A ladder that has changed makes a noted take another's, or another take the present one."""
-    told = survey(known(1, "model", basis=None), known(2), known(3, "size", basis="before"))
-    noted = [take(1), take(2, None), take(3)]
-
-    bases = {one.number: one.basis for one in together(noted, told, "stage3")}
-
-    assert bases == {1: None, 2: "now", 3: "before"}
 
 
 def test_a_known_take_has_a_row_as_the_manifest_has_it() -> None:

@@ -104,20 +104,6 @@ def own_picture(folder: Path, name: str = "mine.png", size: tuple[int, int] = (4
 
 
 class TestReroll:
-    def test_a_reroll_said_twice_pays_once(self, chair: Chair) -> None:
-        """It is a number that is wanted; nothing is bought by saying it."""
-        chair.run()
-        first = chair.json("reroll", "s1")
-        again = chair.json("reroll", "s1")
-        before = chair.bought()
-        chair.run()
-        chair.run()
-
-        assert [one["new"] for one in (*first["rerolls"], *again["rerolls"])] == [True, False]
-        assert first["cost_high_usd"] == again["cost_high_usd"] == "0.05"
-        assert (before, chair.bought()) == (5, 6)
-        assert len(chair.takes("s1")) == 2
-
     def test_the_next_command_works_for_a_scene_that_looks_like_an_option(
         self, chair: Chair
     ) -> None:

@@ -94,13 +94,6 @@ def test_a_cost_says_who_says_so(basis: str, source: str) -> None:
     assert said["stage3.cost_basis"] == basis
 
 
-def test_what_is_not_known_has_no_amount() -> None:
-    """None, and not 0: that would be free."""
-    said = made(Told(), None, "unknown")
-
-    assert {name for name in said if "cost" in name} == {"stage3.cost_basis"}
-
-
 def test_spans_lie_in_one_another_and_have_the_names_of_the_conventions() -> None:
     """Run, scene, request; kinds, and what the request was for."""
     told = Told()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import ssl
 from collections.abc import Callable, Iterator
@@ -13,11 +12,9 @@ import pytest
 import trustme
 from pydantic import ValidationError
 
-from host_stub.contract import Scene
 from stage3_plugin.errors import FetchRefused
 from stage3_plugin.settings import Settings
 from stage3_plugin.transport.picture_hosts import PictureHosts, Place, may_connect
-from tests.doors import Story, run_stage
 from tests.fakes.image_api import KEY
 from tests.fakes.pngs import make_png
 from tests.hostile.pages import Pages, reset, response, serving
@@ -154,51 +151,6 @@ def test_a_host_a_scheme_and_a_port_have_to_be_allowed(
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("inside", ["127.0.0.1", "::ffff:127.0.0.1"])
-async def test_a_public_name_with_a_private_address_is_not_connected_to(
-    names: Names, secure: Pages, trust: ssl.SSLContext, tmp_path: Path, inside: str
-) -> None:
-    """An allowed host is no way into this machine."""
-    names.update({"api.example": ["93.184.216.34"], "cdn.example": [inside]})
-    hosts = PictureHosts("https://api.example/v1", (f"cdn.example:{secure.port}",))
-    with pytest.raises(FetchRefused) as caught:
-        await fetch(f"https://cdn.example:{secure.port}/1", tmp_path, hosts, tls=trust)
-
-    assert caught.value.reason == "host"
-    assert "127.0.0.1" in str(caught.value)
-    assert secure.connections == 0
-
-
-@pytest.mark.anyio
-async def test_a_name_is_looked_up_once_and_that_answer_is_connected_to(
-    names: Names, secure: Pages, trust: ssl.SSLContext, tmp_path: Path
-) -> None:
-    """A name server that says something else the second time is not asked a second time."""
-    names.update({"api.example": ["93.184.216.34"], "cdn.example": ["192.0.2.1", "127.0.0.1"]})
-    hosts = PictureHosts("https://api.example/v1", (f"cdn.example:{secure.port}",))
-    url = f"https://cdn.example:{secure.port}/1"
-    with pytest.raises(FetchRefused):
-        await fetch(url, tmp_path, hosts, tls=trust, timeout_s=0.5)
-
-    assert names["cdn.example"] == ["127.0.0.1"]
-    assert secure.connections == 0
-
-
-@pytest.mark.anyio
-async def test_a_private_address_is_fetched_from_where_the_api_is_private_too(
-    names: Names, secure: Pages, trust: ssl.SSLContext, tmp_path: Path
-) -> None:
-    """A server of one's own keeps its pictures beside it."""
-    names.update({"api.example": ["127.0.0.1"], "cdn.example": ["127.0.0.1"]})
-    secure.pages["/1"] = PAGE
-    hosts = PictureHosts("https://api.example/v1", (f"cdn.example:{secure.port}",))
-    path = await fetch(f"https://cdn.example:{secure.port}/1", tmp_path, hosts, tls=trust)
-
-    assert path.read_bytes() == PICTURE
-    assert list(tmp_path.iterdir()) == [path]
-
-
-@pytest.mark.anyio
 async def test_a_redirect_leads_only_to_where_the_address_might_have_led(
     names: Names, secure: Pages, trust: ssl.SSLContext, tmp_path: Path
 ) -> None:
@@ -311,25 +263,6 @@ async def test_what_is_no_address_is_refused_without_an_error_of_its_own(
         await fetch(url, tmp_path, PictureHosts("http://127.0.0.1:9/v1"))
 
     assert caught.value.reason == "address"
-
-
-@pytest.mark.anyio
-async def test_a_run_follows_a_picture_to_another_page(server: Pages, tmp_path: Path) -> None:
-    """The picture is bought once, and made."""
-    api = f"http://127.0.0.1:{server.port}"
-    document = {"data": [{"url": f"{api}/old"}], "created": 1}
-    server.pages |= {
-        "/v1/images/generations": response(
-            200, json.dumps(document).encode(), content_type="application/json"
-        ),
-        "/old": response(302, location="/new"),
-        "/new": PAGE,
-    }
-    settings = Settings(provider="openai", model="m", base_url=f"{api}/v1", size="64x64")
-    ran = await run_stage(settings, Story([Scene(scene_id="s1", prompt="a harbour")]), tmp_path)
-
-    assert ran.code("s1") == "made"
-    assert server.asked() == ["/v1/images/generations", "/old", "/new"]
 
 
 # Settings ----------------------------------------------------------------------------------------

@@ -17,7 +17,6 @@ from tests.fakes.behaviours import (
     Behaviour,
     HalfPicture,
     Hang,
-    Json,
     Missing,
     Ok,
     Page,
@@ -214,49 +213,6 @@ async def test_addresses_that_are_ready_a_moment_later_stop_nothing(
     assert ran.ending is not None
     assert ran.ending.stopped is None
     assert image_api.received() == 8
-
-
-@pytest.mark.anyio
-async def test_a_host_that_is_not_allowed_is_pending_with_its_next_step(
-    image_api: ImageApi, tmp_path: Path
-) -> None:
-    """A setting may cure it, so the purchase stays open; nobody waits for it in this run."""
-    image_api.always(Ok(url="foreign", usage={"cost": 0.03}))
-    with anyio.fail_after(5):
-        ran = await run_stage(painter(image_api), scenes(1), tmp_path)
-    failure = ran.outcomes["s01"].failure
-
-    assert failure is not None
-    assert failure.code == "pending"
-    assert "picture_hosts = ['localhost']" in failure.message.replace('"', "'")
-    assert states(tmp_path) == [State.SENDING]
-    assert image_api.visits() == []
-
-
-@pytest.mark.anyio
-@pytest.mark.parametrize(
-    "address",
-    ["http://127.0.0.1/a\nb.png", "http://127.0.0.1:99999/a.png", "http:///a.png",
-     "http://127.0.0.1/" + "a" * 70_000, "http://xn--a/\ud800.png", "http://127.0.0.1/\x7f\x00"],
-    ids=["a line break", "a port", "no host", "70 KB", "a surrogate", "controls"],
-)  # fmt: skip
-async def test_an_address_that_is_none_is_unknown_and_harms_nobody(
-    address: str, image_api: ImageApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It was paid for and nothing will come: kept, and not bought again; the rest goes on."""
-    impatient(monkeypatch)
-    image_api.always(Ok(usage={"cost": 0.03}))
-    odd = Json({"data": [{"url": address}], "usage": {"cost": 0.03}}, billed=True)
-    image_api.script(odd, scene="s01")
-    ran = await run_stage(painter(image_api), scenes(3), tmp_path)
-    again = await run_stage(painter(image_api), scenes(3), tmp_path)
-
-    assert {ran.code(one) for one in ("s02", "s03")} == {"made"}
-    assert ran.code("s01") in {"unknown", "pending"}
-    assert again.code("s01") in {"unknown", "pending"}
-    assert {again.code(one) for one in ("s02", "s03")} == {"made"}
-    assert image_api.received() == 3
-    assert (tmp_path / ".stage3" / "spool" / only(tmp_path, "s01").attempt_id).is_dir()
 
 
 @pytest.mark.anyio

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import uuid
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -16,7 +14,6 @@ import pytest
 
 from host_stub.commands import CommandError
 from stage3_plugin.domain.picture import Picture
-from stage3_plugin.domain.purchase import Limits
 from stage3_plugin.domain.states import State
 from stage3_plugin.storage.spool import awaited
 from stage3_plugin.testing.dialects.replicate import ReplicateDialect
@@ -27,7 +24,6 @@ from tests.fakes.image_api import KEY, ImageApi
 from tests.heavy import first_of, further, some_of
 from tests.projects import Project, wait_until
 from tests.stage3.caretaking.commands import living, run_process
-from tests.stage3.caretaking.purchases import START
 from tests.stage3.caretaking.purchases import Project as Ledgered
 
 DECISIONS = ["--billed", "--not-billed", "--resend"]
@@ -415,16 +411,6 @@ def test_what_is_left_out_is_named(project: Ledgered) -> None:
     assert kept[:8] in shown.stdout
 
 
-def test_a_pipe_is_never_asked(project: Ledgered) -> None:
-    """Nor anybody else: a command that waits for a word stands still in a script."""
-    project.unknown("one")
-
-    shown = run_process("resolve", "--all", "--billed", input="")
-
-    assert shown.returncode == 0
-    assert "nothing was changed" in shown.stdout
-
-
 # Bills
 
 
@@ -518,37 +504,6 @@ def test_what_was_not_paid_for_has_no_bill_to_be_put_right(
 
 
 # The day
-
-
-def test_a_day_of_a_wrong_clock_is_told_and_set_right(project: Ledgered) -> None:
-    """Or a daily cap would be one for a lifetime."""
-    project.unknown("one")
-    _hold_on(project, date(2062, 1, 1))
-
-    listed = run_process("attempts")
-    done = run_process("resolve", "--day", "2026-11-04")
-    again = run_process("resolve", "--day", "2026-11-04", "--json")
-
-    assert "the ledger's day is 2062-01-01" in listed.stdout
-    assert "stage3 resolve --day" in listed.stdout
-    assert done.returncode == 0, done.stderr
-    assert "the ledger's day is 2026-11-04 now; it was 2062-01-01" in done.stdout
-    told = json.loads(again.stdout)
-    assert (told["changed"], told["last_day"]) == (False, "2026-11-04")
-    with project.open() as ledger:
-        assert ledger.last_day() == date(2026, 11, 4)
-    assert project.problems() == []
-
-
-def _hold_on(project: Ledgered, day: date) -> None:
-    new = replace(
-        project.purchase(project.unknown("model")).new,
-        attempt_id=uuid.uuid4().hex,
-        scene_key="d" * 64,
-        subject_key="d" * 64,
-    )
-    with project.open() as ledger, ledger.transaction():
-        ledger.hold(new, Limits(), day=day, now=START)
 
 
 # Copies

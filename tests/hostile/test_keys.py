@@ -67,71 +67,6 @@ async def planned(settings: Settings, story: Story, folder: Path) -> StagePlan:
 # What decides -------------------------------------------------------------------------------------
 
 
-@RUNS
-@pytest.mark.parametrize(
-    "provider, changed",
-    [
-        ({"provider": "openai"}, HARBOUR.model_copy(update={"seed": 8})),
-        ({"provider": "openai"}, HARBOUR.model_copy(update={"seed": None})),
-        ({"provider": "openai"}, HARBOUR.model_copy(update={"references": ("keeper.png",)})),
-        ({"provider": "openrouter"}, HARBOUR.model_copy(update={"references": ("keeper.png",)})),
-        (
-            {"provider": "openai", "negative_prompt": "drop"},
-            HARBOUR.model_copy(update={"negative_prompt": "x"}),
-        ),
-        (
-            {"provider": "openai", "negative_prompt": "drop"},
-            HARBOUR.model_copy(update={"negative_prompt": None}),
-        ),
-    ],
-)
-async def test_a_wish_that_is_not_sent_buys_nothing_anew(
-    image_api: ImageApi, tmp_path: Path, provider: dict[str, Any], changed: Scene
-) -> None:
-    """The request as sent is the same, so its picture is found."""
-    settings = painter(image_api, **provider)
-    await run_stage(settings, Story([HARBOUR]), tmp_path)
-    ran = await run_stage(settings, Story([changed]), tmp_path)
-
-    assert outcomes(ran) == [True]
-    assert image_api.billed() == 1
-
-
-@RUNS
-@pytest.mark.parametrize("api, bought", [("chat", 1), ("images", 2)])
-async def test_a_wish_counts_where_there_is_a_field_for_it(
-    image_api: ImageApi, tmp_path: Path, api: str, bought: int
-) -> None:
-    """Chat completions have none for the background; the image endpoint has."""
-    for background in ("auto", "opaque"):
-        settings = painter(image_api, api=api, background=background)
-        await run_stage(settings, scenes(1), tmp_path)
-
-    assert image_api.billed() == bought
-
-
-@RUNS
-@pytest.mark.parametrize(
-    "changed",
-    [
-        HARBOUR.model_copy(update={"seed": 8}),
-        HARBOUR.model_copy(update={"seed": None}),
-        HARBOUR.model_copy(update={"negative_prompt": "people"}),
-        HARBOUR.model_copy(update={"negative_prompt": None}),
-    ],
-)
-async def test_a_wish_that_is_sent_is_another_picture(
-    image_api: ImageApi, tmp_path: Path, changed: Scene
-) -> None:
-    """OpenRouter is sent the seed, and the negative prompt behind the prompt."""
-    settings = painter(image_api)
-    await run_stage(settings, Story([HARBOUR]), tmp_path)
-    ran = await run_stage(settings, Story([changed]), tmp_path)
-
-    assert outcomes(ran) == [False]
-    assert image_api.billed() == 2
-
-
 PROVIDERS: list[dict[str, Any]] = [
     {"provider": "openai"},
     {"provider": "openrouter"},
@@ -277,20 +212,6 @@ def test_the_base_is_the_key_without_references(one: PictureRequest) -> None:
 
 
 # Where it is bought -------------------------------------------------------------------------------
-
-
-@RUNS
-async def test_a_mock_servers_picture_is_not_taken_for_the_real_ones(
-    image_api: ImageApi, tmp_path: Path
-) -> None:
-    """Another address is another endpoint; the first one's pictures are found there again."""
-    here, there = painter(image_api), painter(image_api, base_url=at(image_api))
-    await run_stage(here, scenes(2), tmp_path)
-    elsewhere = await run_stage(there, scenes(2), tmp_path)
-    back = await run_stage(here, scenes(2), tmp_path)
-
-    assert (outcomes(elsewhere), outcomes(back)) == ([False, False], [True, True])
-    assert image_api.billed() == 4
 
 
 @RUNS

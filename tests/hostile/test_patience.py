@@ -17,7 +17,7 @@ from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.engine.backend import Sender
-from stage3_plugin.policy.refetch import LONGEST_WAIT_S, PATIENCE_S
+from stage3_plugin.policy.refetch import LONGEST_WAIT_S
 from stage3_plugin.purchase.conversation import Conversation
 from stage3_plugin.runtime import interrupt
 from tests.stage3 import test_stage
@@ -137,60 +137,3 @@ def test_an_address_is_asked_for_minutes_with_growing_pauses(
     assert [round(pause) for pause in pauses[:7]] == [1, 2, 4, 8, 16, 32, 60]
     assert max(pauses) <= LONGEST_WAIT_S
     assert 240 <= ran.took_s <= 240 + LONGEST_WAIT_S + 2
-
-
-def test_the_waiting_ends_after_some_minutes(
-    with_addresses: Callable[[Addresses], None],
-) -> None:
-    """The scene is pending then, at the price that was billed; the next run goes on."""
-    addresses = Addresses(works_after_s=1e9)
-    with_addresses(addresses)
-    ran, maker = patient(addresses)
-    (outcome,) = ran.outcomes.values()
-
-    assert ran.ended() == {"s0": "pending"}
-    assert outcome.cost == PRICE.told
-    assert outcome.failure is not None
-    assert "https://pictures.example/a.png" in outcome.failure.message
-    assert PATIENCE_S <= ran.took_s <= PATIENCE_S + 3
-    assert maker.sent == ["s0"]
-
-
-def test_the_waiting_ends_with_the_runs_deadline(
-    with_addresses: Callable[[Addresses], None],
-) -> None:
-    """As with a stop: what is bought is told as pending."""
-    addresses = Addresses(works_after_s=1e9)
-    with_addresses(addresses)
-    ran, _ = patient(addresses, deadline_s=30)
-
-    assert ran.ended() == {"s0": "pending"}
-    assert 29 <= ran.took_s <= 31
-
-
-def test_waiting_takes_no_place_from_others(
-    with_addresses: Callable[[Addresses], None],
-) -> None:
-    """Four scenes wait for half a minute; with one place in all, each is bought in its time."""
-    addresses = Addresses(works_after_s=30)
-    with_addresses(addresses)
-    ran, maker = patient(addresses, 4, capacity=1)
-
-    assert ran.ended() == dict.fromkeys(("s0", "s1", "s2", "s3"), "made")
-    assert maker.sent_at == sorted(maker.sent_at)
-    assert maker.sent_at[-1] - maker.sent_at[0] == 3 * maker.duration_s
-    assert ran.took_s < 70
-
-
-@pytest.mark.parametrize("hangs", [False, True], ids=["between two visits", "during a visit"])
-def test_a_stop_ends_the_waiting(
-    hangs: bool,  # noqa: FBT001 - a parameter of the test
-    with_addresses: Callable[[Addresses], None],
-) -> None:
-    """At once: what it waits for is bought, and the next run asks."""
-    addresses = Addresses(works_after_s=1e9, hangs=hangs)
-    with_addresses(addresses)
-    ran, _ = patient(addresses, stop_after_s=20)
-
-    assert ran.ended() == {"s0": "pending"}
-    assert ran.took_s == pytest.approx(20, abs=0.1)

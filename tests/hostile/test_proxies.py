@@ -28,8 +28,6 @@ from tests.doors import settings_for
 from tests.fakes.image_api import ImageApi
 from tests.hostile.pages import Pages, Serve, reset, response, serving
 from tests.hostile.sending import Kept, client, post
-from tests.stage3.buying import states
-from tests.stage3.running import run_stage, story
 
 ROOT = Path(__file__).parents[2]
 VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
@@ -267,23 +265,6 @@ async def test_a_plain_proxy_that_wants_a_login_passed_nothing_on(
     assert not exchange.sent
     assert exchange.stops_run
     assert exchange.problem == f"the proxy 127.0.0.1:{proxy.port} wants a login (407)"
-
-
-@pytest.mark.anyio
-async def test_a_run_stops_at_a_proxy_that_is_wrong_for_every_scene(
-    set_proxy: SetProxy, tmp_path: Path
-) -> None:
-    """It is asked once, not four times for each of the scenes."""
-    with ImageApi() as api, proxying(response(407)) as proxy:
-        set_proxy(http_proxy=f"http://127.0.0.1:{proxy.port}")
-        settings = settings_for(api, base_url="http://api.example/v1", trust_env=True, capacity=1)
-        ran = await run_stage(settings, story("s1", "s2", "s3", "s4"), tmp_path)
-
-    assert proxy.connections == 1
-    failure = ran.outcomes["s1"].failure
-    assert failure is not None
-    assert "wants a login (407)" in failure.message
-    assert set(states(tmp_path)) == {"VOID"}
 
 
 @pytest.mark.anyio

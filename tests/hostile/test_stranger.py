@@ -104,16 +104,6 @@ def test_a_misspelt_table_does_not_run_the_defaults(table: str, command: str) ->
     assert not Path("out").exists()
 
 
-def test_a_table_of_another_plugin_is_only_a_warning() -> None:
-    """It may be installed elsewhere."""
-    Path("host.toml").write_text("[plugin.midjourney]\nx = 1\n", encoding="utf-8")
-
-    done = asked("check")
-
-    assert done.returncode == 0
-    assert "no plugin of this name is installed" in done.stderr
-
-
 def test_the_program_alone_shows_its_help() -> None:
     done = asked()
 

@@ -78,10 +78,6 @@ def test_what_is_no_file_under_a_name_of_ours_is_put_aside(name: str, what: str)
 @pytest.mark.parametrize(
     "words, module",
     [
-        (("host_stub", "plugins"), "host_stub.cli"),
-        (("host_stub", "plugins"), "host_stub.cli.commands"),
-        (("host_stub", "plugins"), "host_stub.config.file"),
-        (("host_stub", "run", "story.json"), "host_stub.cli"),
         (("host_stub", "run", "story.json"), "host_stub.cli.commands"),
         (("host_stub", "run", "story.json"), "host_stub.config.file"),
         (("stage3_plugin", "attempts"), "stage3_plugin.cli"),

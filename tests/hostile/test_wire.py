@@ -24,7 +24,7 @@ from tests.doors import Story, purchases, run_stage, settings_for
 from tests.fakes.behaviours import Drip, Gate, Hang, Ok
 from tests.fakes.image_api import KEY, ImageApi
 from tests.hostile.pages import Serve, reset, response, serving
-from tests.hostile.sending import Kept, client, post
+from tests.hostile.sending import Kept, post
 
 pytestmark = pytest.mark.anyio
 
@@ -47,42 +47,6 @@ async def posted_beside(
 
 
 # Deadlines ---------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("framing", ["length", "chunked", "close"])
-async def test_an_answer_that_came_while_the_loop_was_busy_is_whole(
-    image_api: ImageApi, framing: str
-) -> None:
-    """The deadline is over when the loop looks again, and the answer is there."""
-    gate = Gate()
-    image_api.script(Ok(gate=gate, framing=framing))  # type: ignore[arg-type]  # parametrised text
-
-    async def hold_up() -> None:
-        while not image_api.in_flight:
-            await anyio.sleep(0.005)
-        gate.open()
-        time.sleep(0.7)  # noqa: ASYNC251 - it is the loop that is to be late
-
-    exchange = await posted_beside(hold_up, image_api, timeout_s=0.4)
-
-    assert exchange.complete
-
-
-async def test_a_loop_that_was_late_once_has_all_of_its_time_left(image_api: ImageApi) -> None:
-    """What had not been sent when it woke up is waited for as long as if it had never slept."""
-    gate = Gate()
-    image_api.script(Ok(gate=gate))
-
-    async def hold_up() -> None:
-        while not image_api.in_flight:
-            await anyio.sleep(0.005)
-        time.sleep(1.2)  # noqa: ASYNC251 - it is the loop that is to be late
-        await anyio.sleep(0.3)
-        gate.open()
-
-    exchange = await posted_beside(hold_up, image_api, timeout_s=1)
-
-    assert exchange.complete
 
 
 @pytest.mark.parametrize("behaviour", [Hang(), Drip(every_s=0.01)], ids=repr)
@@ -151,18 +115,6 @@ async def test_an_answer_before_the_request_has_left_is_read(status: int) -> Non
 
     assert exchange.complete
     assert (sink.status, sink.body) == (status, REFUSED)
-
-
-async def test_an_early_answer_that_is_cut_proves_that_nothing_ran() -> None:
-    """The server never had the whole request, and said so."""
-    with serving() as server:
-        server.pages[PATH] = says(response(413, REFUSED)[:-5])
-        exchange = await post(f"http://127.0.0.1:{server.port}/v1", prompt=LONG)
-
-    assert not exchange.complete
-    assert not exchange.sent
-    assert exchange.permanent
-    assert "413" in exchange.problem
 
 
 async def test_an_early_answer_of_a_server_that_reads_no_more_is_read_in_the_end() -> None:
@@ -263,28 +215,6 @@ async def test_a_cut_answer_to_a_whole_request_is_unknown_and_its_status_is_told
 # Requests that cannot be made --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "base_url, prompt",
-    [
-        ("http://127.0.0.1:9/v1", "half of a pair: \ud83d"),
-        ("http://127.0.0.1:99999/v1", "a harbour"),
-        ("http://127.0.0.1:9/v1\n", "a harbour"),
-        ("http://xn--\u00fc.example/v1", "a harbour"),
-        ("http://[::1/v1", "a harbour"),
-        ("http://127.0.0.1:9/" + "x" * 70_000, "a harbour"),
-    ],
-)
-async def test_what_cannot_be_put_into_a_request_is_not_sent(base_url: str, prompt: str) -> None:
-    """No exception, and nothing held: the same would fail at once again."""
-    exchange = await post(base_url, prompt=prompt)
-
-    assert not exchange.sent
-    assert not exchange.complete
-    assert exchange.permanent
-    assert exchange.problem
-    assert prompt not in exchange.problem
-
-
 # Headers of one's own ----------------------------------------------------------------------------
 
 
@@ -335,19 +265,3 @@ async def test_a_lone_surrogate_leaves_nothing_held(image_api: ImageApi, tmp_pat
     assert ran.code("s1") != "made"
     assert image_api.received() == 0
     assert {purchase.state for purchase in purchases(tmp_path)} <= {"VOID"}
-
-
-async def test_no_client_is_needed_twice(image_api: ImageApi) -> None:
-    """One client serves many requests at a time."""
-    sender = client()
-    call = Send(url=f"{image_api.base_url}/images/generations", payload={"prompt": "x"})
-    ends: list[bool] = []
-
-    async def send() -> None:
-        ends.append((await sender.post(call, Kept().open)).complete)
-
-    async with anyio.create_task_group() as tasks:
-        for _ in range(20):
-            tasks.start_soon(send)
-
-    assert ends == [True] * 20

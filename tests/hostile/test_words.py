@@ -11,7 +11,6 @@ from host_stub.run.summary import left_beside
 from host_stub.text.file_names import file_stem
 from stage3_plugin.domain.money import usd_text
 from stage3_plugin.errors import LookupRefused, SceneIdRefused
-from tests.doors import bills
 from tests.fakes.behaviours import EmptyData, Ok, ResetAfterRead
 from tests.fakes.image_api import ImageApi
 from tests.projects import Project
@@ -20,26 +19,6 @@ from tests.projects import Project
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     return Project(tmp_path)
-
-
-@pytest.mark.parametrize("capacity", [1, 3])
-def test_a_run_that_a_high_bill_stopped_does_not_speak_of_a_cap_that_was_reached(
-    project: Project, image_api: ImageApi, capacity: int
-) -> None:
-    """Nobody has to raise anything: the same command again goes on, and knows the price."""
-    image_api.script(bills(0.06), scene="s01")
-    image_api.always(bills(0.05))
-    project.scenes(8)
-    project.config(image_api, capacity=capacity, budget_usd="1.00")
-    stopped = project.run("run", "scenes.json")
-    again = project.run("run", "scenes.json")
-
-    assert stopped.returncode == 3
-    assert "'s01' was billed $0.06 where at most $0.05 was expected" in stopped.stderr
-    assert "left out by a cap" not in stopped.stdout
-    assert "not tried, and no cap is reached" in stopped.stdout
-    assert "run this again" in stopped.stdout
-    assert again.returncode == 0, again.stderr
 
 
 def test_what_was_held_is_said_by_the_listing_as_by_the_run(
@@ -66,41 +45,6 @@ def test_what_was_held_is_said_by_the_listing_as_by_the_run(
     assert listed.stdout.count(f"held ${told}, cost ${told} (held)") == 2
     assert listed.stdout.count(f"${told} counted; of 1 what was held counts") == 2
     assert "unknown" not in listed.stdout
-
-
-def test_what_would_be_made_anew_is_said_with_its_price(
-    project: Project, image_api: ImageApi
-) -> None:
-    """Before the first request: how many, why, and for how much; what there is stays."""
-    project.scenes(2)
-    project.config(image_api)
-    project.run("run", "scenes.json")
-    swapped = project.run("run", "scenes.json", "--set", "plugin.stage3.size='96x64'")
-
-    (warning,) = [line for line in swapped.stderr.splitlines() if "warning: 2 pictures" in line]
-    assert warning == "warning: 2 pictures would be made anew: 2 size; at most $0.10"
-    assert swapped.stderr.index(warning) < swapped.stderr.index("[1/2]")
-    takes = project.folder / "out" / "takes"
-    assert [len(list((takes / name).iterdir())) for name in ("s01", "s02")] == [2, 2]
-
-
-def test_swapping_there_and_back_says_nothing_that_contradicts_itself(
-    project: Project, image_api: ImageApi
-) -> None:
-    """What the one plugin keeps, the other does not call lost."""
-    project.scenes(2)
-    project.config(image_api)
-    project.run("run", "scenes.json")
-    bought = [row["sha256"] for row in project.manifest()["images"]]
-    there = project.run("run", "scenes.json", "--image", "plain")
-    shown = [row["sha256"] for row in project.manifest()["images"]]
-    back = project.run("run", "scenes.json")
-
-    assert "warning: plain is not the plugin of the config: what it makes are takes" in there.stderr
-    assert "warning" not in back.stderr
-    assert shown == bought == [row["sha256"] for row in project.manifest()["images"]]
-    assert all(row["takes"] == 2 for row in project.manifest()["images"])
-    assert image_api.billed() == 2
 
 
 def test_letters_of_any_script_are_shown_as_they_are(project: Project) -> None:

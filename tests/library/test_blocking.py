@@ -24,8 +24,7 @@ from stage3_plugin import (
     make_pictures,
     plan_pictures,
 )
-from stage3_plugin.domain.states import State
-from tests.doors import bills, states
+from tests.doors import bills
 from tests.fakes.behaviours import Gate
 from tests.fakes.image_api import ImageApi
 from tests.fakes.pngs import make_png
@@ -133,18 +132,6 @@ def test_it_can_be_called_while_a_loop_is_running(caller: Caller, backend: str) 
 
     assert [code(one) for one in anyio.run(cell, backend=backend)] == ["made", "made"]
     assert caller.api.billed() == 2
-
-
-def test_threads_that_want_the_same_pay_once(caller: Caller) -> None:
-    """Each has every picture in the end, whoever bought it."""
-    with ThreadPoolExecutor(3) as threads:
-        first = list(threads.map(caller.make, [4, 4, 4]))
-    last = caller.make(4)
-
-    assert {code(one) for pictures in first for one in pictures} <= {"made", "reused", "busy"}
-    assert [code(one) for one in last] == ["reused"] * 4
-    assert caller.api.billed() == 4
-    assert states(caller.folder) == [State.PAID] * 4
 
 
 def test_a_switch_stops_it_from_another_thread(caller: Caller) -> None:

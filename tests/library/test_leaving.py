@@ -518,13 +518,6 @@ async def task_is_cancelled(shop: Shop) -> None:
         await task
 
 
-async def wait_for_is_over(shop: Shop) -> None:
-    task = asyncio.create_task(asyncio.wait_for(make_in_a_stage(shop), 3600))
-    await then_answer(shop, task.cancel)
-    with pytest.raises(asyncio.CancelledError):
-        await task
-
-
 async def timeout_is_over(shop: Shop) -> None:
     async with asyncio.timeout(3600) as limit:
         answering = asyncio.create_task(then_answer(shop, lambda: limit.reschedule(0)))
@@ -549,7 +542,6 @@ async def program_ends_first(shop: Shop) -> None:
 
 OF_ASYNCIO: Mapping[str, tuple[Callable[[Shop], Any], Error | None]] = {
     "its task is cancelled": (task_is_cancelled, None),
-    "wait_for is over": (wait_for_is_over, None),
     "asyncio.timeout is over": (timeout_is_over, TimeoutError),
     "another task exits": (another_task_exits, SystemExit),
     "the program ends before its task": (program_ends_first, None),

@@ -161,25 +161,6 @@ async def test_scenes_that_change_meanwhile_lose_no_outcome(
 # Stopping ----------------------------------------------------------------------------------------
 
 
-async def test_breaking_out_of_the_loop_stops_and_loses_nothing(
-    opened: Opened, image_api: ImageApi, tmp_path: Path
-) -> None:
-    """What is in flight then is paid for and kept; nothing more is sent."""
-    gate = Gate()
-    image_api.script(bills(0.05, gate=gate), scene="s02")
-    async with opened(capacity=1) as stage:
-        async for _ in stage.run(scenes(9)):
-            await until(lambda: image_api.received("s02") == 1)
-            break
-        gate.open()
-    async with opened(capacity=1) as stage:
-        again = await stage.make(scenes(2))
-
-    assert image_api.received() == 2
-    assert states(tmp_path) == [State.PAID] * 2
-    assert [code(one) for one in again] == ["reused"] * 2
-
-
 async def test_a_run_that_is_kept_goes_on_after_a_break(
     opened: Opened, image_api: ImageApi
 ) -> None:

@@ -55,14 +55,6 @@ def test_an_example_runs_as_it_stands(block: str, tmp_path: Path) -> None:
         assert all(outcome.reused for outcome in pictures)
 
 
-def test_the_first_example_has_ten_lines() -> None:
-    """Blank ones aside."""
-    lines = [line for line in BLOCKS[0].splitlines() if line.strip()]
-
-    assert len(lines) <= 10
-    assert "make_pictures" in BLOCKS[0]
-
-
 def test_what_examples_call_is_there() -> None:
     """Also in the example that needs a package of its own: each name, and each keyword."""
     callables: dict[str, Callable[..., object]] = {

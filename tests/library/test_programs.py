@@ -1,10 +1,9 @@
-"""Programs of their own that call the library: interrupted, killed, and beside the command."""
+"""Programs of their own that call the library: killed, and beside the command."""
 
 from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,9 +12,8 @@ import pytest
 
 from stage3_plugin import make_pictures
 from tests.doors import bills
-from tests.fakes.behaviours import Gate, Hang, Ok
+from tests.fakes.behaviours import Hang, Ok
 from tests.fakes.image_api import KEY, ImageApi
-from tests.heavy import first_of
 from tests.library.calling import code, painter, scenes
 from tests.projects import Project, wait_until
 
@@ -23,18 +21,6 @@ SCRIPT = """
 from stage3_plugin import make_pictures
 make_pictures("scenes.json", "host.toml", max_cost_usd="1.00")
 """
-IN_A_LOOP = """
-import anyio, sys
-from stage3_plugin import open_stage
-
-async def main():
-    async with open_stage("host.toml") as stage:
-        async for outcome in stage.run("scenes.json"):
-            pass
-
-anyio.run(main, backend=sys.argv[1])
-"""
-PROGRAMS = {"script": (SCRIPT,), "asyncio": (IN_A_LOOP, "asyncio"), "trio": (IN_A_LOOP, "trio")}
 
 
 @pytest.fixture
@@ -65,52 +51,6 @@ def ended(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
     """Wait for a program, a minute at most."""
     output, errors = process.communicate(timeout=60)
     return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
-
-
-@pytest.mark.parametrize("program", first_of(PROGRAMS, "trio"))
-def test_ctrl_c_ends_a_program_and_loses_no_paid_picture(
-    program: str, project: Project, image_api: ImageApi
-) -> None:
-    """The answer on its way is waited for; nothing new is sent."""
-    gate = Gate()
-    image_api.script(bills(0.05, gate=gate), scene="s01")
-    process = started(project, *PROGRAMS[program])
-    wait_until(lambda: image_api.received("s01") == 1)
-    process.send_signal(signal.SIGINT)
-    gate.open()
-    done = ended(process)
-    again = make_pictures(
-        scenes(1),
-        painter(image_api),
-        project_dir=project.folder,
-        out_dir=project.folder / "pictures",
-    )
-
-    assert done.returncode in {-signal.SIGINT, 130, 1}
-    assert "KeyboardInterrupt" in done.stderr
-    assert [code(one) for one in again] == ["reused"]
-    assert image_api.billed("s01") == 1
-
-
-def test_a_killed_program_pays_for_nothing_twice(project: Project, image_api: ImageApi) -> None:
-    """What may be billed is held for a person, everything else is made by the next call."""
-    gate = Gate()
-    image_api.script(bills(0.05, gate=gate), scene="s02")
-    process = started(project, SCRIPT)
-    wait_until(lambda: image_api.received("s02") == 1)
-    process.kill()
-    ended(process)
-    gate.open()
-    next_call = make_pictures(
-        scenes(3),
-        painter(image_api),
-        project_dir=project.folder,
-        out_dir=project.folder / "pictures",
-        check=False,
-    )
-
-    assert [code(one) for one in next_call] == ["reused", "unknown", "made"]
-    assert [image_api.received(scene["scene_id"]) for scene in scenes(3)] == [1, 1, 1]
 
 
 def test_what_a_killed_program_had_an_answer_for_is_taken_in(

@@ -16,7 +16,6 @@ import sys
 import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, is_dataclass
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -38,7 +37,7 @@ from host_stub.scenes.fields import ALIASES
 from host_stub.scenes.file import read_scenes
 from host_stub.stage import preflight
 from stage3_plugin.domain.events import StageWarned
-from stage3_plugin.settings import CastMember, FallbackRoute, PriceTable, Settings
+from stage3_plugin.settings import Settings
 from tests.rules.repository import (
     DOCS,
     PACKAGES,
@@ -104,91 +103,6 @@ def test_a_table_that_is_out_of_date_is_found(tmp_path: Path) -> None:
     assert "configuration.md" in checked.stderr
     assert written.returncode == 0
     assert (docs / "configuration.md").read_text(encoding="utf-8") == page("configuration.md")
-
-
-MODELS = tomllib.loads(
-    (ROOT / "stage3_plugin/providers/models.toml").read_text(encoding="utf-8"), parse_float=Decimal
-)
-
-
-def test_what_models_take_stands_on_the_page() -> None:
-    """Also without the script: what the data file says, read as it lies there."""
-    rows = {
-        (row[0], "" if row[1] == "others" else code(row[1])): " | ".join(row)
-        for row in table_rows(_marked("models"))
-    }
-    for takes in MODELS["takes"]:
-        names = [begin + end for begin in takes["begins"] for end in takes.get("ends", [""])]
-        for name in names:
-            row = rows[takes["provider"], f"…{name}" if name[:1] == "/" else name]
-            assert ", ".join(takes.get("qualities", ["-"])) in row
-            assert ", ".join(takes.get("sizes", ["-"])) in row
-            assert f"| {takes['seed']} |" in row
-            most = takes["references"]["most"]
-            assert (f"up to {most} (png, jpeg, webp)" if most else "| none |") in f"{row} |"
-    for shapes in MODELS["shapes"]:
-        for begins in shapes["begins"]:
-            row = rows[shapes["provider"], begins]
-            assert ", ".join(shapes["ratios"]) in row
-            assert ", ".join(shapes.get("tiers", [])) in row
-
-
-def test_when_models_end_stands_on_the_page() -> None:
-    """And what the vendor names in their place."""
-    rows = {code(row[0]): row for row in table_rows(_marked("model-ends"))}
-    for end in MODELS["ends"]:
-        for begins in end["begins"]:
-            assert rows[begins][1] == str(end["on"])
-            assert all(name in rows[begins][3] for name in end["instead"])
-
-
-@pytest.mark.parametrize(
-    "kind, names",
-    [
-        ("price", ["input_text", "input_image", "output_text", "output_image"]),
-        ("flat", ["per_picture", "per_megapixel", "per_further_megapixel"]),
-    ],
-)
-def test_what_models_cost_stands_on_the_page(kind: str, names: list[str]) -> None:
-    """The prices as they are, and what a picture comes to by them."""
-    prices = {(code(row[1]), code(row[0])): row for row in table_rows(_marked("prices"))}
-    costs = {(code(row[1]), code(row[0])): row for row in table_rows(_marked("expected-costs"))}
-    for row in MODELS[kind]:
-        figures = [str(row[name]) for name in names if name in row]
-        for per_tier in row.get("per_quality", {"any": row.get("per_tier", {})}).values():
-            figures += [str(usd) for usd in per_tier.values()]
-        for model in row["models"]:
-            cells = prices[row["provider"], model]
-            told = re.sub(r" \([^)]*\)", "", " ".join(cells[2:]))
-            assert figures == re.findall(r"[\d.]+", told)
-            assert cells[-1] == row["kind"]
-    for row in (*MODELS["tokens"], *MODELS["flat"]):
-        rows = [costs[row["provider"], model] for model in row["models"]]
-        assert all("?" not in cell for cells in rows for cell in cells[2:5])
-
-
-def _marked(name: str) -> str:
-    """Return a table of the page of models by its mark."""
-    return page("models.md").partition(f"<!-- table: {name} -->")[2].partition("<!-- end")[0]
-
-
-def test_every_setting_is_documented_once() -> None:
-    """Also without the script: the names in the tables are the names in the models."""
-    stage3 = section(page("configuration.md"), "Stage3: `[plugin.stage3]`")
-    prices = section(page("configuration.md"), "Prices: `[plugin.stage3.prices]`")
-    cast = section(page("configuration.md"), "The cast: `[plugin.stage3.cast.ID]`")
-    routes = section(page("configuration.md"), "Further routes: `[[plugin.stage3.fallback]]`")
-    rows = table_rows(stage3)[::-1]
-    for row in table_rows(prices) + table_rows(cast) + table_rows(routes):
-        rows.remove(row)  # the last of its words, which a setting of the first route may share
-    listed = [code(row[0]) for row in rows[::-1] if len(row) == 4]
-
-    assert listed == list(Settings.model_fields)
-    assert [code(row[0]) for row in table_rows(prices) if len(row) == 4] == list(
-        PriceTable.model_fields
-    )
-    assert [code(row[0]) for row in table_rows(cast)] == list(CastMember.model_fields)
-    assert [code(row[0]) for row in table_rows(routes)] == list(FallbackRoute.model_fields)
 
 
 @pytest.mark.parametrize("table", ["run", "pipeline"])
@@ -565,44 +479,6 @@ def test_the_example_event_is_as_the_contract_has_it() -> None:
     assert schema.checked(json.loads(example))["event"] == "scene.finished"
 
 
-@pytest.mark.parametrize("name", ["lighthouse.json", "lighthouse.zh.json"])
-def test_an_example_story_has_what_it_is_there_to_show(name: str) -> None:
-    """Six scenes, of which characters come back, one without anybody, as Stage 2 writes them."""
-    path = DOCS / "examples" / name
-    document = json.loads(path.read_text(encoding="utf-8"))
-    cast = [scene["characters_in_scene"] for scene in document["prompts"]]
-    everybody = [who for scene in cast for who in scene]
-
-    assert len(read_scenes(path)) == 6
-    assert [scene["scene_id"] for scene in document["prompts"]] == [
-        f"scene_{number:03d}" for number in range(1, 7)
-    ]
-    assert all(everybody.count(who) >= 2 for who in set(everybody))
-    assert len(set(everybody)) == 3
-    assert [] in cast
-    assert {frozenset(scene) for scene in document["prompts"]} == {
-        frozenset(
-            {"scene_id", "image_prompt", "negative_prompt", "style_tags", "characters_in_scene"}
-        )
-    }
-
-
-def test_the_example_story_has_a_cast() -> None:
-    """Everybody in it, by the names that its prompts have."""
-    cast = tomllib.loads(CAST)["plugin"]["stage3"]["cast"]
-    story = json.loads((DOCS / "examples" / "lighthouse.json").read_text(encoding="utf-8"))
-    seen = {
-        who: scene["image_prompt"]
-        for scene in story["prompts"]
-        for who in scene["characters_in_scene"]
-    }
-
-    assert set(cast) == set(seen)
-    for who, member in cast.items():
-        assert member["name"] in seen[who]
-        assert member["name"] in member["prompt"]
-
-
 def test_the_service_of_the_original_is_imported_as_the_page_says() -> None:
     """The one line that callers change works."""
     for block in blocks(page("getting-started.md"), "python"):
@@ -664,34 +540,6 @@ def host_stub(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
         check=False,
         encoding="utf-8",
     )
-
-
-def test_the_plugin_of_the_page_makes_pictures(authors_folder: Path) -> None:
-    """Pasted, it runs the example story, is swapped in by name, and keeps the contract."""
-    story = DOCS / "examples" / "lighthouse.json"
-
-    result = host_stub(authors_folder, "run", str(story), "--image", "cards", "--json")
-
-    assert result.returncode == 0, result.stderr
-    told = json.loads(result.stdout)
-    written = json.loads((authors_folder / told["manifest_path"]).read_text(encoding="utf-8"))
-    assert (told["plugin"], told["total_images"], told["events_rejected"]) == ("cards", 6, 0)
-    assert [image["dropped"] for image in written["images"]] == [["negative_prompt"]] * 6
-    assert all((authors_folder / image["image_path"]).is_file() for image in written["images"])
-    assert told["errors"] == []
-
-
-def test_the_plugin_of_the_page_takes_its_settings(authors_folder: Path) -> None:
-    """Its table reaches it, and a misspelt key is refused with the right one."""
-    config = "".join(blocks(page("writing-a-plugin.md"), "toml")[1:2])
-    (authors_folder / "host.toml").write_text(config, encoding="utf-8")
-
-    good = host_stub(authors_folder, "check", "--json")
-    bad = host_stub(authors_folder, "check", "--set", "plugin.cards.papre=#ffffff")
-
-    assert json.loads(good.stdout)["settings"]["paper"] == "#ffffff"
-    assert bad.returncode == 2
-    assert "'paper'" in bad.stderr
 
 
 FULL_DISK = """

@@ -8,7 +8,6 @@ import sys
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, get_args
-from xml.etree import ElementTree
 
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.keys import scene_keys
@@ -46,21 +45,6 @@ def test_a_picture_that_is_out_of_date_is_found(tmp_path: Path) -> None:
     assert (checked.returncode, b"life-of-a-purchase.svg" in checked.stderr) == (1, True)
     assert written.returncode == 0
     assert picture.read_text(encoding="utf-8") == drawn
-
-
-def test_the_picture_shows_every_state_and_every_way() -> None:
-    """Also without the script: as many boxes and arrows as the table has states and ways."""
-    drawn = ElementTree.parse(DOCS / "images" / "life-of-a-purchase.svg").getroot()
-    boxes = [element.get("id") for element in drawn.iter() if element.get("class") == "state"]
-    ways = [
-        (element.get("data-from"), element.get("data-to"))
-        for element in drawn.iter()
-        if element.get("class") == "way"
-    ]
-
-    assert boxes == list(State)
-    assert sorted(ways) == sorted((old, new) for old, news in LEGAL.items() for new in news)
-    assert "](images/life-of-a-purchase.svg)" in page("costs-and-retries.md")
 
 
 def test_every_state_is_documented() -> None:

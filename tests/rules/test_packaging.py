@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import re
-import subprocess
-import sys
 import tomllib
 from importlib.metadata import distribution, entry_points
 from importlib.resources import files
@@ -121,16 +118,3 @@ def test_the_installed_version_is_that_of_the_checkout() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
     assert distribution(DISTRIBUTION).version == project["version"]
-
-
-def test_the_module_is_the_program() -> None:
-    """``python -m host_stub`` works where no script was installed on the path."""
-    result = subprocess.run(
-        [sys.executable, "-m", "host_stub", "plugins", "--json"],
-        capture_output=True,
-        check=True,
-        encoding="utf-8",
-    )
-    names = {plugin["name"] for plugin in json.loads(result.stdout)["plugins"]}
-
-    assert {"stage3", "plain"} <= names

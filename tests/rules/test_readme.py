@@ -29,18 +29,6 @@ def test_a_command_stands_there_to_be_copied(name: str) -> None:
     assert COMMANDS[name] in lines
 
 
-def test_every_link_of_the_front_pages_leads_somewhere() -> None:
-    """A checkout has no web server: links are files."""
-    missing = [
-        f"{page}: {target}"
-        for page in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")
-        for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / page).read_text(encoding="utf-8"))
-        if not target.startswith("https://") and not (ROOT / target).exists()
-    ]
-
-    assert missing == []
-
-
 def test_the_demo_renders_the_story_that_is_shown() -> None:
     """The demo's command is the one whose pictures the README shows."""
     tox = (ROOT / "tox.ini").read_text(encoding="utf-8")

@@ -131,46 +131,6 @@ def _pattern(row: str) -> re.Pattern[str]:
     return re.compile(r".{1,200}?".join(parts))
 
 
-@pytest.mark.parametrize(
-    "code, text, hint",
-    [
-        ("raise UsageError(f'no light in {name!r}', hint='go')", "no light in '…'", "go"),
-        ("problem = 'the lamp is out'\n    raise UsageError(problem)", "the lamp is out", None),
-        ("raise _out(name)", "the lamp of … is out", "light it"),
-        ("raise Lamp(name)", "a lamp is out: …", "light another"),
-    ],
-)  # fmt: skip
-def test_a_text_is_found_however_it_is_made(code: str, text: str, hint: str | None) -> None:
-    """In place, by a name, by a function that returns the error, by the error's own class."""
-    source = f"""
-from host_stub.errors import HostError, UsageError
-
-class Lamp(HostError):
-    hint = "light another"
-
-    def __init__(self, name: str) -> None:
-        super().__init__(f"a lamp is out: {{name}}", hint=self.hint)
-
-def _out(name: str) -> UsageError:
-    return UsageError(f"the lamp of {{name}} is out", hint="light it")
-
-def light(name: str) -> None:
-    {code}
-"""
-    told = script().messages(
-        {**_needed(), "host_stub.odd": script()._taken_apart("host_stub.odd", ast.parse(source))}
-    )
-    found = {
-        text: hints
-        for kind, texts in told.items()
-        if kind.endswith(":host_stub.odd")
-        for text, hints in texts.items()
-    }
-
-    assert text in found
-    assert hint is None or hint in found[text]
-
-
 def _needed() -> dict[str, object]:
     """Return the one module that the example imports, read once."""
     path = next(path for path in files(".py") if path.as_posix().endswith("host_stub/errors.py"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from pathlib import Path
 
@@ -93,27 +92,3 @@ def test_no_module_is_a_drawer_for_everything(package: str) -> None:
     found = {module for module, _ in modules(package) if module.rpartition(".")[2] in drawers}
 
     assert found == set()
-
-
-def test_whatever_is_read_as_text_names_its_encoding() -> None:
-    """Another machine's own would read it otherwise, and tox makes an error of it."""
-    nameless = [
-        f"{path.relative_to(ROOT)}:{node.lineno}"
-        for path in files(".py")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Call) and _is_text_without_encoding(node)
-    ]
-
-    assert nameless == []
-
-
-def _is_text_without_encoding(call: ast.Call) -> bool:
-    name = call.func.attr if isinstance(call.func, ast.Attribute) else ""
-    words = {word.arg for word in call.keywords}
-    if "encoding" in words:
-        return False
-    if name == "read_text":
-        return not call.args
-    if name == "write_text":
-        return len(call.args) < 2
-    return name in {"run", "Popen", "check_output"} and "text" in words

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import anyio
@@ -36,32 +35,6 @@ class Failing:
 def in_bucket(address: str) -> set[str]:
     """Name what a bucket has."""
     return {sha256 for sha256, _ in Bucket.at(address).sizes()}
-
-
-def forget(folder: Path, *names: str) -> None:
-    """Lose folders of a project."""
-    for name in names:
-        shutil.rmtree(folder / name)
-
-
-async def test_a_wiped_machine_has_its_pictures_again(
-    image_api: ImageApi, tmp_path: Path, bucket: str
-) -> None:
-    """From the bucket, byte for byte, and nothing is bought for it."""
-    settings, scenes = settings_for(image_api, store=bucket), story("s01", "s02", "s03")
-    images = tmp_path / "out" / "images"
-    first = await run_stage(settings, scenes, tmp_path)
-    shown = {path.name: path.read_bytes() for path in images.iterdir()}
-    stored = await anyio.to_thread.run_sync(in_bucket, bucket)
-    forget(tmp_path, "out", ".stage3/objects")
-    second = await run_stage(settings, scenes, tmp_path)
-
-    assert [first.code(one) for one in first.outcomes] == ["made"] * 3
-    assert stored == {one.sha256 for one in first.outcomes.values()}
-    assert all(outcome.reused for outcome in second.outcomes.values())
-    assert {path.name: path.read_bytes() for path in images.iterdir()} == shown
-    assert len(list((tmp_path / ".stage3" / "objects").rglob("*/*"))) == 3
-    assert image_api.received() == image_api.billed() == 3
 
 
 async def test_a_bucket_that_fails_leaves_the_answer_for_the_next_run(

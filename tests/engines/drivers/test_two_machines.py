@@ -17,23 +17,6 @@ from tests.fakes.behaviours import Gate
 from tests.projects import wait_until
 
 
-def test_what_one_has_made_the_other_has_for_nothing(town: Town) -> None:
-    """Sixty files there, byte for byte, and nothing is billed for them."""
-    town.story(60)
-    one, two = town.machines
-    first, second = one.run("run", "scenes.json"), two.run("run", "scenes.json")
-    files = [
-        {path.name: path.read_bytes() for path in (machine.folder / "out" / "images").glob("*.png")}
-        for machine in town.machines
-    ]
-
-    assert (first, second) == (0, 0), one.said() + two.said()
-    assert town.api.received() == town.api.billed() == 60
-    assert len(files[0]) == 60
-    assert files[0] == files[1]
-    assert one.home != two.home
-
-
 def test_two_that_run_at_once_buy_each_scene_once(town: Town) -> None:
     """What one has in work the other waits for: both end with all pictures, and well."""
     town.api.otherwise = lambda asked: bills(0.05, delay_s=0.02 * (1 + asked.number % 5))

@@ -21,7 +21,7 @@ from stage3_plugin.errors import (
 )
 from stage3_plugin.ledger import sqlite
 from stage3_plugin.ledger.book import Ledger
-from stage3_plugin.ledger.postgres import engine, schema
+from stage3_plugin.ledger.postgres import schema
 from stage3_plugin.ledger.postgres.place import PostgresPlace
 from stage3_plugin.runtime.database_url import DatabaseUrl
 from tests.engines.postgres_server import PostgresServer, grants
@@ -334,23 +334,6 @@ def test_two_buyers_share_a_cap(place: PostgresPlace) -> None:
 
     assert isinstance(first, Held)
     assert isinstance(second, OverCap)
-
-
-def test_without_the_lock_two_buyers_pass_a_cap(
-    place: PostgresPlace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A guarded UPDATE is not enough: its guard is not looked at again after the wait."""
-    locks = iter(range(1, 100))
-
-    def a_lock_of_its_own(*_: str) -> int:
-        return next(locks)
-
-    monkeypatch.setattr(engine, "lock_of", a_lock_of_its_own)
-
-    first, second = two_buyers(place)
-
-    assert isinstance(first, Held)
-    assert isinstance(second, Held)
 
 
 def two_holds(ledger: Ledger, between: Callable[[], object]) -> None:

@@ -234,15 +234,3 @@ def test_as_many_are_in_work_as_replicas_render_at_once(tmp_path: Path) -> None:
     assert sum(map(len, batches)) == 12
     assert max(map(len, batches)) > 1
     assert started["capacity"] == 12
-
-
-def test_more_replicas_than_the_default_capacity_all_work(tmp_path: Path) -> None:
-    """Each of them renders one picture before any of them has ended its first."""
-    project = ModelProject(tmp_path)
-    project.story(["paint"] * 10)
-    project.local(model_args={"seconds": 6.0}, executor={"replicas": 10, "gpus": 0})
-    ran = project.run("run", "scenes.json")
-    rendered = project.log("rendered")
-
-    assert ran.returncode == 0, ran.stderr
-    assert len({process for _, process, _ in rendered}) == 10

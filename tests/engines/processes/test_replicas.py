@@ -131,23 +131,6 @@ async def none_left(pool: Pool) -> bool:
     return not children(pool)
 
 
-async def test_four_render_nearly_four_times_as_much(pool: Pool) -> None:
-    """Waiting costs nothing; the first begins within half a second where the machine is quiet."""
-    spans: dict[int, float] = {}
-    for replicas in (1, 4):
-        (pool.folder / "rendered.log").unlink(missing_ok=True)
-        async with pool.open(replicas, seconds=0.5) as opened:
-            began = time.monotonic()
-            await pool.all(opened, {f"{replicas}-{number}": "paint" for number in range(8)})
-            first = min(at for _, _, at in pool.log("rendered"))
-            spans[replicas] = time.monotonic() - first
-            print(
-                f"{replicas} replicas: first after {first - began:.2f} s, {spans[replicas]:.2f} s"
-            )
-
-    assert spans[1] / spans[4] > 2.5  # 3.9 on a quiet machine
-
-
 async def test_nothing_starts_before_the_first_job(pool: Pool) -> None:
     """And as many replicas as there is work for."""
     async with pool.open(4) as opened:
@@ -270,39 +253,6 @@ async def test_a_job_that_waits_is_cancelled_without_harm(pool: Pool) -> None:
 
     assert pool.pictures == ["a.png"]
     assert len(pool.log("made")) == 1
-
-
-async def test_leaving_in_the_middle_ends_everything(pool: Pool) -> None:
-    """Whoever waits is told; no process is left, and no half file."""
-    raised: dict[str, type[Exception] | None] = {}
-
-    async def go(opened: Replicas) -> None:
-        raised.update(await pool.all(opened, {"a": "hang", "b": "hang"}))
-
-    async with anyio.create_task_group() as group, pool.open(2) as opened:
-        group.start_soon(go, opened)
-        await until(lambda: len(pool.log("rendered")) == 2)
-
-    assert raised == {"a": WorkerLost, "b": WorkerLost}
-    assert await none_left(pool)
-    assert pool.pictures == []
-
-
-async def test_cancelled_from_outside_it_is_over_at_once(pool: Pool) -> None:
-    """With whatever is being rendered, and whatever is being made."""
-    began = 0.0
-    with anyio.CancelScope() as scope:
-        async with pool.open(2) as opened, anyio.create_task_group() as group:
-            group.start_soon(pool.render, opened, "a", "hang")
-            group.start_soon(pool.render, opened, "b", "hang")
-            await until(lambda: pool.log("rendered"))
-            began = time.monotonic()
-            scope.cancel()
-            await anyio.sleep_forever()
-
-    assert scope.cancelled_caught
-    assert time.monotonic() - began < 3
-    assert await none_left(pool)
 
 
 async def test_large_references_reach_a_replica_whole(pool: Pool) -> None:
@@ -522,18 +472,6 @@ async def test_no_process_can_be_started(pool: Pool, monkeypatch: pytest.MonkeyP
         await pool.render(opened, "b")
 
     assert pool.pictures == ["b.png"]
-
-
-async def test_last_words_hold_no_secret(pool: Pool) -> None:
-    """Neither those of one that died, nor what it raised."""
-    token = "a-token-of-ours-1234"
-    async with pool.open(secrets=(token,), token=token) as opened:
-        with pytest.raises(WorkerLost, match=r"my token is \[key\]") as died:
-            await pool.render(opened, "a", "tell")
-        with pytest.raises(JobFailed, match=r"my token is \[key\]") as raised:
-            await pool.render(opened, "b", "say")
-
-    assert token not in f"{died.value} {raised.value}"
 
 
 async def test_half_a_secret_is_not_in_last_words_either(pool: Pool) -> None:

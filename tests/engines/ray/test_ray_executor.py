@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -68,41 +67,6 @@ def lines(file: Path) -> list[str]:
     return file.read_text("utf-8").split() if file.exists() else []
 
 
-@pytest.mark.anyio
-async def test_nothing_starts_before_the_first_job(pool: Pool) -> None:
-    """Entering and leaving start no process, and import nothing of Ray."""
-    async with pool(4) as ray:
-        assert ray.slots == 4
-        assert ray.process_ids == set()
-    assert "ray" not in sys.modules
-
-
-@pytest.mark.anyio
-async def test_replicas_work_at_once_and_are_gone_afterwards(
-    pool: Pool, cluster: Cluster, tmp_path: Path
-) -> None:
-    """Four at four replicas: each of their processes does one, and leaving ends them all."""
-    begun = tmp_path / "begun"
-
-    async with pool(4) as ray:
-        async with anyio.create_task_group() as tasks:
-            for number in range(4):
-                job = partial(have, begun=str(begun), sleep_s=1)
-                tasks.start_soon(job, ray, tmp_path / str(number))
-            await until(lambda: len(lines(begun)) == 4)
-        assert len(set(lines(begun))) == 4
-        assert {cluster.replicas()[int(one)] for one in lines(begun)} == set(cluster.nodes)
-        since = time.monotonic()
-        async with anyio.create_task_group() as tasks:
-            for _ in range(12):
-                tasks.start_soon(partial(have, sleep_s=0.5), ray, tmp_path / "0")
-        assert time.monotonic() - since < 12 * 0.5 / 2.5  # 3.9 was measured; one replica needs 6 s
-        (driver,) = ray.process_ids
-    cluster.wait_for_replicas(0)
-    assert not Path(f"/proc/{driver}").exists()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["0", "1", "2", "3", "begun"]
-
-
 @ON_ASYNCIO
 @pytest.mark.anyio
 async def test_what_fails_is_that_jobs_alone(pool: Pool, tmp_path: Path) -> None:
@@ -147,34 +111,6 @@ async def test_jobs_that_wait_go_together(pool: Pool, tmp_path: Path) -> None:
             tasks.start_soon(partial(perhaps, exit=1), ray, 1)
             tasks.start_soon(perhaps, ray, 2)
     assert lost == [1]
-
-
-@ON_ASYNCIO
-@pytest.mark.anyio
-async def test_a_replica_that_is_killed_loses_its_job_alone(
-    pool: Pool, cluster: Cluster, tmp_path: Path
-) -> None:
-    """What did it is lost, in words; another does not notice; the next job is done."""
-    begun, other = tmp_path / "begun", tmp_path / "other"
-    lost: list[WorkerLost] = []
-
-    async def is_lost(ray: Ray) -> None:
-        with pytest.raises(WorkerLost) as caught:
-            await have(ray, tmp_path / "lost", begun=str(begun), sleep_s=20)
-        lost.append(caught.value)
-
-    async with pool(2) as ray:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(is_lost, ray)
-            await until(lambda: len(lines(begun)) == 1)
-            job = partial(have, begun=str(other), sleep_s=1)
-            tasks.start_soon(job, ray, tmp_path / "kept")
-            await until(lambda: len(lines(other)) == 1)
-            os.kill(int(lines(begun)[0]), signal.SIGKILL)
-        assert "is gone (" in lost[0].how
-        assert await have(ray, tmp_path / "next") == b"."
-    assert not (tmp_path / "lost").exists()
-    assert (tmp_path / "kept").exists()
 
 
 @ON_ASYNCIO
@@ -323,34 +259,6 @@ async def test_a_cluster_that_is_not_there_or_lets_nobody_in(
     async with pool() as ray:
         with pytest.raises(NoWorker, match=r"none answers at .* that this machine may join"):
             await have(ray, tmp_path / "none")
-
-
-@ON_ASYNCIO
-@pytest.mark.anyio
-async def test_a_node_goes_and_another_comes(pool: Pool, cluster: Cluster, tmp_path: Path) -> None:
-    """What it had under way is lost at once; what is tried again is done where there is room."""
-    begun = tmp_path / "begun"
-    lost: list[int] = []
-
-    async def perhaps(ray: Ray, number: int) -> None:
-        try:
-            await have(ray, tmp_path / str(number), begun=str(begun), sleep_s=3)
-        except WorkerLost:
-            lost.append(number)
-
-    async with pool(4) as ray:
-        async with anyio.create_task_group() as tasks:
-            for number in range(4):
-                tasks.start_soon(perhaps, ray, number)
-            await until(lambda: len(lines(begun)) == 4)
-            cluster.remove(cluster.nodes[0])
-        assert len(lost) == 2
-        new = await anyio.to_thread.run_sync(cluster.add, 2)
-        async with anyio.create_task_group() as tasks:
-            for number in range(4):
-                tasks.start_soon(perhaps, ray, number)
-            await until(lambda: new in cluster.replicas().values())
-    assert len(lost) == 2
 
 
 @ON_ASYNCIO

@@ -253,13 +253,3 @@ def test_a_driver_that_is_killed_is_taken_up_by_the_next(
 
     assert project.delivered() == EVERY_SCENE
     assert project.pictures() == SCENES
-
-
-@pytest.mark.usefixtures("needs_ray")
-def test_a_cluster_that_is_not_there_is_an_error_that_names_it(tmp_path: Path) -> None:
-    """The run does not go on for every scene."""
-    project = Project(tmp_path, "127.0.0.1:9")
-    said = project.run(code=3)
-
-    assert "127.0.0.1:9" in said
-    assert project.painted("begun") == []

@@ -37,17 +37,6 @@ def order(there: SceneStanding, **said: Any) -> Order:
     return found
 
 
-def test_another_basis_than_that_of_the_newest_seen_makes_it_stale() -> None:
-    """With what is another since, and what to do."""
-    there = standing(take(1, "then"), take(2, "then"), reasons=("prompt", "size"))
-
-    reason = why(there, seen=(sha(2), sha(1)), takes=3)
-
-    assert "not any more what it was when take 2 was seen" in reason
-    assert "its prompt is another, its size is another" in reason
-    assert "decide anew" in reason
-
-
 def test_what_names_nothing_seen_is_bound_to_nothing() -> None:
     """A script may want three takes of whatever the scene is by now."""
     there = standing(take(1, "then"))

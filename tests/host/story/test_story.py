@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from host_stub.contract import KnownTake, SceneSurvey
-from host_stub.errors import NoSuchTake
 from host_stub.story.book import Wanted
 from host_stub.story.database import Database
 from host_stub.story.finding import story_folder
@@ -254,22 +253,6 @@ def test_reading_does_not_wait_for_what_another_thread_writes(story: Story) -> N
     assert from_here == [Wanted(basis="A", takes=2)] == story.book.wanted("s1")
 
 
-def test_a_transaction_is_all_or_nothing(story: Story) -> None:
-    """A word that cannot be kept takes the others with it."""
-    deliver(story, "s1", 1)
-
-    def say() -> None:
-        with story.book.transaction():
-            story.book.note("s1", "kept?", "ana")
-            story.book.point("s1", 9, by="person")
-
-    with pytest.raises(NoSuchTake):
-        say()
-
-    assert story.book.notes_of("s1") == []
-    assert story.book.shown("s1") == 1
-
-
 # A finished story --------------------------------------------------------------------------------
 
 
@@ -321,19 +304,3 @@ def test_a_plugin_has_news_of_a_scene_until_they_are_learned(story: Story) -> No
 
 
 # Folders -----------------------------------------------------------------------------------------
-
-
-def test_two_folders_of_results_are_two_stories(tmp_path: Path) -> None:
-    """And two names of one folder are one; a project that is moved keeps its own."""
-    (tmp_path / "a" / "out").mkdir(parents=True)
-    (tmp_path / "a" / "link").symlink_to("out")
-    project = tmp_path / "a"
-    found = {
-        name: story_folder(project, project / name).name
-        for name in ("out", "link", "out2", "Out", "deep/out", "../out", "../../out")
-    }
-    (tmp_path / "a").rename(tmp_path / "b")
-
-    assert found["link"] == found["out"] == "out"
-    assert len(set(found.values())) == len(found) - 1
-    assert story_folder(tmp_path / "b", tmp_path / "b" / "out").name == "out"
