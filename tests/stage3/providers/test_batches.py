@@ -31,15 +31,25 @@ from stage3_plugin.domain.exchange import (
 )
 from stage3_plugin.domain.job import Accepted, LineCount
 from stage3_plugin.domain.picture import RemotePicture, SpooledPart
+from stage3_plugin.domain.reference import Reference, ReferenceWish, SentPicture
+from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.providers.base import BatchLane, Provider
 from stage3_plugin.testing.recordings import lost
 from stage3_plugin.transport.bodies import body_of
-from tests.stage3.providers.replies import NOW_S, gemini, openai, page, part, reply
-from tests.stage3.providers.test_showing import LABELS, MIRA, PIER, showing
+from tests.stage3.providers.replies import NOW_S, gemini, openai, page, part, reply, request
 
 TOKEN = "0123456789abcdef" * 2
 KEY = key_of(TOKEN, 7)
+
+
+def _base64() -> memoryview:
+    return memoryview(b"QUJD")
+
+
+MIRA = SentPicture(sha256="a" * 64, media_type="image/png", size_bytes=10, base64=_base64)
+PIER = SentPicture(sha256="b" * 64, media_type="image/jpeg", size_bytes=20, base64=_base64)
+LABELS = "Reference image 1 is Mira. Use reference image 2 for: place."
 NAMES = {MIRA.sha256: "file-mira", PIER.sha256: "file-pier"}
 OUR_BATCH = {"id": "batch_1", "object": "batch", "metadata": {"stage3": TOKEN}}
 LANES = ("openai", "gemini")
@@ -50,6 +60,15 @@ def lane(name: str, **settings: Any) -> BatchLane:
     found = provider.batch
     assert found is not None
     return found
+
+
+def showing() -> PictureRequest:
+    """Return a request that shows a face and a place."""
+    shown = (
+        Reference(wish=ReferenceWish(image="a", name="Mira"), sha256="a" * 64, sent=MIRA),
+        Reference(wish=ReferenceWish(image="b", role="place"), sha256="c" * 64, sent=PIER),
+    )
+    return request(shown=shown, references=("a",))
 
 
 def job(name: str) -> Accepted:
