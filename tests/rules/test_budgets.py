@@ -36,7 +36,7 @@ BUDGETS: Mapping[str, Mapping[str, int]] = {
         "renderers": 1177,
         "runtime": 847,
         "settings": 819,
-        "storage": 3274,
+        "storage": 3270,
         "testing": 4493,
         "transport": 1767,
     },
