@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from stage3_plugin.domain.keys import Keys
-from stage3_plugin.domain.picture import Picture, Placed
+from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.purchase import Held, Limits, NewPurchase, OverCap, Purchase, Settlement
 from stage3_plugin.domain.route import Route
 from stage3_plugin.domain.states import State
@@ -71,7 +71,7 @@ def paid_before_kept() -> None:
         parts[picture.sha256] = part
         return picture
 
-    async def store_and_put(self: Any, picture: Picture, path: Path, **more: Any) -> Placed:
+    async def store_and_put(self: Any, picture: Picture, path: Path, **more: Any) -> Path | None:
         if picture.sha256 in parts:
             await keep(self, parts[picture.sha256])
         return await put(self, picture, path, **more)
