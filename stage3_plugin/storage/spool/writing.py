@@ -82,7 +82,6 @@ class SpooledAnswer:
         self._is_compressed = False
         self._cutter = Cutter(self._head.nonce, self._new_part)
         self._refusal: str | None = None
-        self._is_over = False
         self._start = 0
         with on_disk(directory), suppress(FileExistsError):
             directory.mkdir(mode=0o700)
@@ -144,12 +143,8 @@ class SpooledAnswer:
             Whether it counts.
 
         Raises:
-            SpoolRefused: It was finished before.
             StorageFailed: The disk did not take it.
         """
-        if self._is_over:
-            raise SpoolRefused("the answer was finished before")
-        self._is_over = True
         with closing(self):
             self._write(self._cutter.close())
             end = End(
