@@ -14,9 +14,9 @@ from stage3_plugin.testing.behaviours import Json, ResetAfterRead
 from stage3_plugin.testing.bill import by_the_table
 from stage3_plugin.testing.dialects import dialect_of
 from stage3_plugin.testing.image_api import ImageApi
-from tests.fakes.tables import TABLES
 from tests.fakes.image_api import KEY
 from tests.fakes.pngs import make_png
+from tests.fakes.tables import TABLES
 from tests.places import hurry
 
 PAINTER = {"provider": "openrouter", "model": "a/painter", "price_usd": "0.05"}
