@@ -17,17 +17,13 @@ from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.exchange import Send
 from stage3_plugin.domain.reference import MediaType, Reference, ReferenceWish, SentPicture
 from stage3_plugin.domain.request import PictureRequest, labelled
-from stage3_plugin.domain.verdict import VerdictKind
-from stage3_plugin.providers.base import Provider
 from stage3_plugin.providers.models import Takes, takes_of
 from stage3_plugin.providers.registry import provider_at
 from stage3_plugin.transport.bodies import body_of
 from tests.fakes import shapes
-from tests.fakes.behaviours import Json
 from tests.fakes.pngs import make_png
 from tests.fakes.requests import Refusing, check, shown_in
 from tests.fakes.wire import Asked, prompt_of
-from tests.stage3.providers.replies import gemini, openai, openrouter, recorded, verdict_on
 
 ENDPOINTS = [
     Endpoint(provider="openai", model="gpt-image-1.5"),
@@ -219,43 +215,3 @@ def test_what_a_vendor_would_not_take_is_seen(path: str, change: dict[str, Any])
     """Fields of others, values of others, and nothing where something must be."""
     with pytest.raises(ValueError):  # noqa: PT011 - pydantic's are such, and one of ours
         check(path, (GOOD | AT_QUEUES)[path] | change)
-
-
-PNG = make_png("Mira", 16, 16)
-PROVIDERS: Mapping[str, Provider] = {
-    "openai": openai(),
-    "openrouter": openrouter(),
-    "gemini": gemini(),
-}
-MOST = {"openai": 16, "openrouter": 16, "gemini": 14}
-
-
-def showing(path: str, data: bytes, times: int = 1) -> dict[str, Any]:
-    """Return a request that shows a picture, in the way of its endpoint."""
-    text = base64.b64encode(data).decode()
-    url = f"data:image/png;base64,{text}"
-    image_url = {"type": "image_url", "image_url": {"url": url}}
-    inline = {"inlineData": {"mimeType": "image/png", "data": text}}
-    ways: dict[str, dict[str, Any]] = {
-        shapes.EDITS: {"images": [{"image_url": url}] * times},
-        shapes.OPENROUTER: {"input_references": [image_url] * times},
-        shapes.CHAT: {"messages": [{"role": "user", "content": [image_url] * times}]},
-        GEMINI: {"contents": [{"role": "user", "parts": [{"text": "a pier"}, *[inline] * times]}]},
-    }
-    return GOOD[path] | ways[path]
-
-
-@pytest.mark.parametrize("path", [path for path in GOOD if path != shapes.OPENAI])
-@pytest.mark.parametrize("case", ["too many", "no picture", "flagged"])
-def test_a_reference_is_refused_in_the_vendors_words(path: str, case: str) -> None:
-    """And judging understands them: nothing is bought, or only what is counted."""
-    flagged = frozenset({hashlib.sha256(PNG).hexdigest()} if case == "flagged" else ())
-    data = b"a renamed text" if case == "no picture" else PNG
-    document = showing(path, data, 1 + MOST[shapes.vendor_of(path)] * (case == "too many"))
-    answer = Refusing(flagged)(asking(path, document))
-
-    assert isinstance(answer, Json)
-    verdict = verdict_on(PROVIDERS[shapes.vendor_of(path)], recorded(answer))
-    assert verdict.kind is (VerdictKind.REFUSED if case == "flagged" else VerdictKind.REJECTED)
-    assert verdict.may_be_billed is answer.billed
-    assert not verdict.stops_run

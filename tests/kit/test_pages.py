@@ -69,15 +69,6 @@ def test_an_installed_case_is_found_by_its_entry_point(cards: Made, tmp_path: Pa
     assert "with the case cards_case:case" in made.do("host-stub conform cards --only hooks.sync")
 
 
-def test_pytest_collects_the_same(cards: Made) -> None:
-    """One test for each requirement."""
-    command = re.findall(r"\$ (pytest --pyargs .*)", TESTING)[0]
-    said = cards.do(f"{command} -p no:cacheprovider -k hooks")
-
-    assert re.search(r"\b1[0-9] passed", said)
-    assert "failed" not in said
-
-
 def test_the_authors_own_test_passes(cards: Made) -> None:
     """It starts the host as users do."""
     assert "1 passed" in cards.do("pytest -q -p no:cacheprovider tests")

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Literal, TypeAlias, TypeVar, cast
@@ -52,12 +52,6 @@ SETTLE_S = 1800.0
 
 def verdict(kind: VerdictKind, *, billed: bool = False) -> Verdict:
     return Verdict(kind=kind, message=f"it is {kind}", may_be_billed=billed)
-
-
-def unknown(why: str = "it is over") -> AttemptResult:
-    """Return that nobody knows what became of a line."""
-    said = Verdict(kind=VerdictKind.UNKNOWN, message=why, may_be_billed=True)
-    return AttemptResult(verdict=said, cost=UNKNOWN)
 
 
 NEVER_RAN = AttemptResult(verdict=verdict(VerdictKind.BUSY), cost=FREE)
@@ -371,5 +365,4 @@ def found(job: Accepted | None, *, at: datetime) -> Sought:
     )
 
 
-TODAY = datetime.now(UTC)
 LATER = timedelta(seconds=SETTLE_S)

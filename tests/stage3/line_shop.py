@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.endpoint import Endpoint
@@ -32,7 +32,6 @@ from tests.stage3.buying import NoClaim
 from tests.stage3.ledger.databases import place_in
 from tests.stage3.ledger.samples import DAY, NOW
 
-T = TypeVar("T")
 ENDPOINT = Endpoint(provider="painter", model="one")
 ROUTE = Route(endpoint=ENDPOINT, sends=frozenset({"seed"}))
 HOLD = 10

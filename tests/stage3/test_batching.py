@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
@@ -14,7 +13,6 @@ from typing import Any, TypeVar, cast
 
 import anyio
 import anyio.to_thread
-import pybase64
 import pytest
 from pydantic import SecretStr
 
@@ -22,7 +20,6 @@ from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.batch import BatchEnded, Uploaded, key_of, line_of
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.job import TOKEN_DIGITS, Accepted, BeingMade, Job, LineCount, NewJob
-from stage3_plugin.domain.reference import Reference, ReferenceWish, SentPicture
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import VerdictKind
 from stage3_plugin.providers.registry import provider_at
@@ -235,16 +232,6 @@ async def at_desk(
     at = Conversation(provider, asking, PictureHosts(base_url), model=endpoint.model)
     assert at.batching is not None
     yield Desk(api, at.batching, pictures, endpoint.model, now=now)
-
-
-def shown(picture: bytes) -> Reference:
-    """Return a reference that has its bytes."""
-    text = memoryview(pybase64.b64encode(picture))
-    sha256 = hashlib.sha256(picture).hexdigest()
-    sent = SentPicture(
-        sha256=sha256, media_type="image/png", size_bytes=len(picture), base64=lambda: text
-    )
-    return Reference(wish=ReferenceWish(image="a.png"), sha256=sent.sha256, sent=sent)
 
 
 @pytest.fixture

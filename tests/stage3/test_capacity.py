@@ -8,10 +8,6 @@ from hypothesis import strategies as st
 from stage3_plugin.policy.capacity.limiter import Limiter, Permission
 
 
-def middle() -> float:
-    return 0.5
-
-
 @given(st.lists(st.tuples(st.floats(0, 100), st.floats(0.1, 100)), min_size=1).map(sorted))
 def test_a_pause_lasts_as_long_as_the_longest_that_was_asked_for(
     rejections: list[tuple[float, float]],

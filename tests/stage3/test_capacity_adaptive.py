@@ -10,12 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stage3_plugin.domain.events import CapacityChanged
 from stage3_plugin.policy.capacity.adaptive import AdaptiveLimiter
 from stage3_plugin.policy.capacity.departures import (
     LONGEST_WAIT_S,
 )
-from stage3_plugin.policy.capacity.limiter import Permission, Permit
+from stage3_plugin.policy.capacity.limiter import Permit
 from stage3_plugin.policy.capacity.rate_limit import RateLimit
 from tests.benchmarks.simulated_runs import (
     LONGEST_RECOVERY_S,
@@ -26,17 +25,10 @@ from tests.benchmarks.simulated_runs import (
 from tests.benchmarks.simulation import Case, DeafLimiter, KnowingLimiter, World
 from tests.fakes.limits import AtOnce, Bucket, ByChance, FixedWindow, Limit, NoLimit
 
-VERDICT_S, LATER_VERDICT_S = 2.5, 1.2
-"""A request that was not rejected for so long is taken, as long as nothing was rejected yet."""
-
 
 def middle() -> float:
     """Draw without chance: a pause is then exactly its length, a hint gets a quarter second."""
     return 0.5
-
-
-def limiter_of(ceiling: int = 16, told: list[CapacityChanged] | None = None) -> AdaptiveLimiter:
-    return AdaptiveLimiter(ceiling, draw=middle, on_change=None if told is None else told.append)
 
 
 def send(limiter: AdaptiveLimiter, count: int, now: float = 0.0) -> list[Permit]:
@@ -53,18 +45,6 @@ def stage(limiter: AdaptiveLimiter, now: float) -> list[Permit]:
     while limiter.may_send(now, limiter.state(now).sent).allowed:
         passages += send(limiter, 1, now)
     return passages
-
-
-def known(
-    ceiling: int = 64, told: list[CapacityChanged] | None = None
-) -> tuple[AdaptiveLimiter, list[Permit]]:
-    """Return a limiter that sent 16 of which 8 were turned away, and the 8 that were taken."""
-    limiter = limiter_of(ceiling, told)
-    passages = stage(limiter, 0)
-    for permit in passages[8:]:
-        permit.rejected(0.2, None)
-    assert limiter.may_send(VERDICT_S, 8) == Permission(allowed=False)
-    return limiter, passages[:8]
 
 
 def shut(hint_s: float | None = None) -> tuple[AdaptiveLimiter, float]:

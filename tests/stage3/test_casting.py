@@ -2,7 +2,6 @@
 
 import pytest
 
-from stage3_plugin.domain.reference import ReferenceWish
 from stage3_plugin.engine.showing.casting import Casting
 from stage3_plugin.errors import SettingsRefused
 from stage3_plugin.settings import CastMember
@@ -12,8 +11,6 @@ CAST = {
     "char_002": CastMember(prompt="Tomas, an old keeper", name="Tomas", model="m", quality="high"),
     "board": CastMember(image="refs/board.png", role="style", always=True),
 }
-MIRA = ReferenceWish(image="refs/mira.png", name="Mira", role="character", by="cast")
-BOARD = ReferenceWish(image="refs/board.png", role="style", by="cast")
 
 
 @pytest.mark.parametrize(

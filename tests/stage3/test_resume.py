@@ -22,7 +22,6 @@ pytestmark = pytest.mark.anyio
 
 ONE_LOOP = pytest.mark.parametrize("anyio_backend", ["asyncio"])
 """For what an event loop has no part in."""
-HARBOUR = Scene(scene_id="s1", prompt="a harbour at dusk")
 
 
 def images(folder: Path) -> dict[str, bytes]:

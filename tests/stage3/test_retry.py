@@ -78,9 +78,6 @@ def test_the_first_answer_decides(verdict: Verdict, expected: str) -> None:
     assert in_words(decide(verdict, FIRST, rules(), chance=0.5)) == expected
 
 
-LOST = Verdict(kind=K.UNKNOWN, message="cut", may_be_billed=True)
-
-
 def unknown(**more: Any) -> History:
     return replace(FIRST, unknown=1, **more)
 

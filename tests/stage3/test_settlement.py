@@ -8,14 +8,12 @@ from hypothesis import strategies as st
 
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.money import FREE, UNKNOWN, Charge
-from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.states import COUNTED, State
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.policy.settlement import cost_with_hold, settlement_of
 
 K = VerdictKind
 COST = Charge(34_200, "reported")
-PICTURE = Picture(sha256="0" * 64, media_type="image/png", width_px=64, height_px=64, size_bytes=99)
 FAILED = [kind for kind in K if kind is not K.PICTURES]
 
 

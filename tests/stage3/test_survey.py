@@ -13,17 +13,11 @@ from host_stub.contract import Scene, SceneSurvey
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.settings import Settings
 from tests.doors import settings_for
-from tests.fakes.behaviours import ResetAfterRead
 from tests.fakes.image_api import ImageApi
 from tests.fakes.pngs import make_png
 from tests.stage3.running import Story, asking, run_stage
 
 pytestmark = pytest.mark.anyio
-
-CAST: dict[str, dict[str, object]] = {
-    "mira": {"prompt": "Mira, four views", "name": "Mira"},
-    "hat": {"image": "hat.png", "role": "prop"},
-}
 
 
 def scene(scene_id: str, *references: str, characters: Sequence[str] = (), **more: Any) -> Scene:
@@ -84,17 +78,6 @@ async def test_a_story_that_nobody_has_run_has_no_takes_and_a_price(
     assert (found["s1"].size, found["s1"].model) == ("64x64", "gpt-image-2")
     assert not (folder / ".stage3").exists()
     assert not api.entries
-
-
-async def test_what_is_in_doubt_is_held(folder: Path, api: ImageApi) -> None:
-    """It may have been paid for; and a refused one is simply missing."""
-    api.script(ResetAfterRead(), scene="s1")
-    settings = settings_for(api, max_attempts=1)
-    await run_stage(settings, Story([scene("s1"), scene("s2")]), folder)
-    found = await survey(settings, [scene("s1"), scene("s2")], folder)
-
-    assert [one.held for one in found.values()] == [True, False]
-    assert states(found) == {"s1": [], "s2": [True]}
 
 
 async def test_a_picture_is_fetched_by_its_bytes(folder: Path, api: ImageApi) -> None:

@@ -113,17 +113,6 @@ def test_a_picture_that_is_described_wrong_is_found(say: Say, project: Project) 
     ]
 
 
-def test_a_copy_put_back_heals_it(say: Say, project: Project) -> None:
-    """What the hint says works."""
-    path = project.object_of(project.paid("one"))
-    saved = path.read_bytes()
-    path.unlink()
-    missing = say("verify")
-    path.write_bytes(saved)
-
-    assert (missing.code, say("verify").code) == (1, 0)
-
-
 def test_counters_that_disagree_are_found(say: Say, project: Project) -> None:
     """A ledger somebody has edited by hand is not trusted with money."""
     project.unknown("one")

@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -40,7 +39,6 @@ from tests.stage3.ledger.samples import (
     paid,
 )
 
-LATER = timedelta(hours=1)
 UNKNOWN = SETTLEMENTS[State.UNKNOWN]
 REFUSED = SETTLEMENTS[State.REFUSED]
 

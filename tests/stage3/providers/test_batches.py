@@ -32,7 +32,6 @@ from stage3_plugin.domain.exchange import (
 from stage3_plugin.domain.job import Accepted, LineCount
 from stage3_plugin.domain.picture import RemotePicture, SpooledPart
 from stage3_plugin.domain.reference import Reference, ReferenceWish, SentPicture
-from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.providers.base import BatchLane, Provider
 from stage3_plugin.testing.recordings import lost
@@ -41,14 +40,20 @@ from tests.stage3.providers.replies import NOW_S, gemini, openai, page, part, re
 
 TOKEN = "0123456789abcdef" * 2
 KEY = key_of(TOKEN, 7)
-
-
-def _base64() -> memoryview:
-    return memoryview(b"QUJD")
-
-
-MIRA = SentPicture(sha256="a" * 64, media_type="image/png", size_bytes=10, base64=_base64)
-PIER = SentPicture(sha256="b" * 64, media_type="image/jpeg", size_bytes=20, base64=_base64)
+MIRA, PIER = (
+    SentPicture(
+        sha256=name * 64,
+        media_type="image/png",
+        size_bytes=10,
+        base64=lambda: memoryview(b"QUJD"),
+    )
+    for name in "ab"
+)
+SHOWN = (
+    Reference(wish=ReferenceWish(image="a", name="Mira"), sha256="a" * 64, sent=MIRA),
+    Reference(wish=ReferenceWish(image="b", role="place"), sha256="c" * 64, sent=PIER),
+)
+SHOWING = request(shown=SHOWN, references=("a",))
 LABELS = "Reference image 1 is Mira. Use reference image 2 for: place."
 NAMES = {MIRA.sha256: "file-mira", PIER.sha256: "file-pier"}
 OUR_BATCH = {"id": "batch_1", "object": "batch", "metadata": {"stage3": TOKEN}}
@@ -60,15 +65,6 @@ def lane(name: str, **settings: Any) -> BatchLane:
     found = provider.batch
     assert found is not None
     return found
-
-
-def showing() -> PictureRequest:
-    """Return a request that shows a face and a place."""
-    shown = (
-        Reference(wish=ReferenceWish(image="a", name="Mira"), sha256="a" * 64, sent=MIRA),
-        Reference(wish=ReferenceWish(image="b", role="place"), sha256="c" * 64, sent=PIER),
-    )
-    return request(shown=shown, references=("a",))
 
 
 def job(name: str) -> Accepted:
@@ -87,10 +83,10 @@ def written(line: BatchLine) -> str:
 
 def test_openais_line_names_the_pictures_that_were_uploaded() -> None:
     """No bytes of them are in it, and the names of who is on them are where they always are."""
-    line = openai().batch.line(showing(), KEY, NAMES)
+    line = openai().batch.line(SHOWING, KEY, NAMES)
     body: Any = line.payload["body"]
 
-    assert line.payload["url"] == "/v1/images/edits" == openai().batch.kind(showing())
+    assert line.payload["url"] == "/v1/images/edits" == openai().batch.kind(SHOWING)
     assert body["images"] == [{"file_id": "file-mira"}, {"file_id": "file-pier"}]
     assert body["prompt"] == f"{LABELS}\n\na lighthouse at dusk"
     assert "base64" not in written(line)
@@ -99,14 +95,14 @@ def test_openais_line_names_the_pictures_that_were_uploaded() -> None:
 def test_a_picture_that_was_not_uploaded_is_an_error() -> None:
     """A line without one of its pictures would be another picture, and paid for."""
     with pytest.raises(KeyError):
-        openai().batch.line(showing(), KEY, {MIRA.sha256: "file-mira"})
+        openai().batch.line(SHOWING, KEY, {MIRA.sha256: "file-mira"})
 
 
 def test_geminis_line_is_the_ordinary_body_with_its_pictures_in_it() -> None:
     """An uploaded file could be deleted before the batch comes to it."""
-    line = gemini().batch.line(showing(), KEY, {})
+    line = gemini().batch.line(SHOWING, KEY, {})
 
-    assert line.payload == {"key": KEY, "request": gemini().begin(showing()).payload}
+    assert line.payload == {"key": KEY, "request": gemini().begin(SHOWING).payload}
     assert written(line).count("QUJD") == 2
 
 

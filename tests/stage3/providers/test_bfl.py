@@ -17,7 +17,6 @@ from stage3_plugin.domain.exchange import (
 )
 from stage3_plugin.domain.free_checks import Ask
 from stage3_plugin.domain.job import Accepted
-from stage3_plugin.domain.reference import Reference, ReferenceWish, SentPicture
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.providers.base import Polled
 from stage3_plugin.providers.bfl import Bfl
@@ -25,8 +24,6 @@ from tests.stage3.providers.replies import NOW_S, page, reply
 
 POLL = "https://api.us2.bfl.ai/v1/get_result?id=8d1f"
 JOB = Accepted(job_id="8d1f", poll_url=POLL, keeps_s=3600.0, cost_usd=Decimal("0.03"))
-SENT = SentPicture(sha256="a" * 64, media_type="image/png", size_bytes=10)
-SHOWN = Reference(wish=ReferenceWish(image="a"), sha256="a" * 64, sent=SENT)
 
 
 def bfl(model: str = "flux-2-pro", *, base_url: str | None = None, **settings: Any) -> Bfl:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -68,20 +67,6 @@ def test_a_name_that_has_no_page_at_openrouter_is_unknown(model: str) -> None:
     assert (found.about, found.verdict, found.model) == ("model", "unknown", model)
 
 
-@pytest.mark.parametrize("provider", [openai, gemini])
-def test_a_model_that_is_there_shows_a_good_key(provider: Any) -> None:
-    """The page opens to nobody without one; of the account it says nothing."""
-    pages = FreePages()
-    for base_url in (None, "http://127.0.0.1:8080" if provider is gemini else OWN):
-        provided = provider(base_url)
-        (ask,) = asks(provided)
-        status, document = pages.answer(urlsplit(ask.url).path)
-
-        assert judged(ask, reply(document, status)) == {"key": "good", "model": "good"}
-        (account,) = [one for one in provided.checks(MODELS) if isinstance(one, Finding)]
-        assert (account.about, account.verdict) == ("account", "unknown")
-
-
 BAD_KEYS = [
     error(401, "Incorrect API key provided.", code="invalid_api_key"),
     error(
@@ -108,34 +93,6 @@ def test_a_key_that_is_refused_is_bad_wherever_it_is(
 
     assert found.pop("key") == "bad"
     assert set(found.values()) == {"unknown"}
-
-
-NO_MODELS = [
-    (openai, error(404, "The model does not exist", code="model_not_found"), "good"),
-    (gemini, error(404, "not found for API version v1beta", status="NOT_FOUND"), "good"),
-    (openrouter, error(404, "Model not found", code=404), None),
-]
-
-
-@pytest.mark.parametrize("provider, answer, key", NO_MODELS)
-def test_a_model_that_the_vendor_does_not_have_is_bad(
-    provider: Any, answer: Reply, key: str | None
-) -> None:
-    """The key was good enough for that answer, where it needs one."""
-    found = judged(asks(provider())[-1], answer)
-
-    assert found["model"] == "bad"
-    assert found.get("key") == key
-
-
-@pytest.mark.parametrize("provider, answer, _key", NO_MODELS)
-def test_a_server_of_ones_own_may_serve_what_it_does_not_list(
-    provider: Any, answer: Reply, _key: str | None
-) -> None:
-    """A gateway knows aliases; a server that makes pictures may have no other page at all."""
-    ask = asks(provider(OWN))[-1]
-
-    assert set(judged(ask, answer).values()) == {"unknown"}
 
 
 SAYS_NOTHING = [

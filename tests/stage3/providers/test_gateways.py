@@ -129,15 +129,6 @@ def test_a_gateways_failure_is_believed_only_where_it_quotes_the_vendor(name: st
     assert verdict.may_be_billed is not is_free
 
 
-@pytest.mark.parametrize("name", ["http500", "http502", "http503", "http529", "html", "reset"])
-def test_a_gateway_in_front_of_a_free_server_is_believed(name: str) -> None:
-    """With a price of nothing there is nothing to pay twice, and it is sent again."""
-    verdict = verdict_of(f"noretries-{name}", flat_usd=Decimal(0))
-
-    assert verdict.kind is VerdictKind.BUSY
-    assert not verdict.may_be_billed
-
-
 def test_a_gateways_price_is_no_bill() -> None:
     """It stands apart from what a vendor says that it charged."""
     verdict = verdict_of("priced")
