@@ -14,6 +14,7 @@ from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.made_from import WISH
 from stage3_plugin.domain.money import to_usd
 from stage3_plugin.engine import scene as scene_module
+from stage3_plugin.settings import draft_settings
 from tests.doors import bills, painter
 from tests.fakes.image_api import ImageApi
 from tests.fakes.pngs import make_png
@@ -52,6 +53,17 @@ def picked(found: dict[str, SceneSurvey], scene_id: str, take: int) -> ShownPict
     """Return a take of a scene as the one that is shown."""
     one = found[scene_id]
     return ShownPicture(sha256=one.takes[take].sha256, basis=one.basis)
+
+
+async def test_a_drawing_is_told_as_a_draft(api: ImageApi, tmp_path: Path) -> None:
+    """By what it was made from, for a host whose notes are lost; what is paid for is none."""
+    drafts = draft_settings(painter(api))
+    await run_stage(drafts, Story([scene("s1")]), tmp_path, is_draft=True)
+    await run_stage(painter(api), Story([scene("s1")]), tmp_path)
+
+    [found] = (await survey(painter(api), [scene("s1")], tmp_path)).values()
+
+    assert [(take.current, take.draft) for take in found.takes] == [(True, False), (False, True)]
 
 
 async def test_takes_come_in_the_order_in_which_they_were_made(
