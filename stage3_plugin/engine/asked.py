@@ -206,7 +206,6 @@ class Asked:
     Attributes:
         casting: The cast.
         scenes_dir: Where their references start.
-        shown_by_host: Says which picture of a scene the host shows.
         lanes: Say how each is bought.
         steps: The same.
         scenes: The scenes without the sheets, as they are named.
@@ -230,7 +229,6 @@ class Asked:
         if request.story is not None:
             self.whole_story = Requests(request.story, self._request_of)
         self.scenes_dir = request.scenes_dir or Path()
-        self.shown_by_host = request.shown or (lambda _scene_id: None)
         self.shows_any = False
         self.references = SceneReferences(None, steps.limits_of)
         self.told: tuple[str, ...] = ()

@@ -341,7 +341,7 @@ def test_no_money_is_held_by_what_is_no_estimate(estimate: Says) -> None:
     asked = guarded(Strange(estimate=estimate), "strange")
     with pytest.raises(ProviderBroken, match="estimate of the provider 'strange' r") as broken:
         asked.estimate(request())
-    run = SimpleNamespace(broken=None, stop=lambda _: None)
+    run = SimpleNamespace(broken=None, stop=print)
     failure = Following.stop_on(cast("Following", run), broken.value)
 
     assert (failure.code, run.broken) == ("rejected", broken.value)

@@ -273,7 +273,8 @@ class Survey:
 
     def _chosen(self, request: PictureRequest) -> Picture | BroughtPicture | None:
         """Return the picture that the host shows of a request, if that is what is wanted."""
-        shown = self.asked.shown_by_host(request.scene_id)
+        host_shows = self.asked.request.shown
+        shown = None if host_shows is None else host_shows(request.scene_id)
         if shown is None or shown.basis is None or shown.basis != self._steps.basis_of(request):
             return None
         stored = self.takes.with_bytes(request.scene_id, shown.sha256)
