@@ -124,6 +124,28 @@ class Folder:
             self._at(old), self._at(new), src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor
         )
 
+    def link(self, name: str, other: Folder, new: str) -> bool:
+        """Link a file under a second name in another folder; ``False`` where there are no links.
+
+        Raises:
+            FileExistsError: The name is taken.
+        """
+        if os.link not in os.supports_dir_fd:
+            return False
+        try:
+            os.link(
+                self._at(name),
+                other._at(new),
+                src_dir_fd=self._descriptor,
+                dst_dir_fd=other._descriptor,
+                follow_symlinks=False,
+            )
+        except FileExistsError:
+            raise
+        except OSError:
+            return False
+        return True
+
     def move(self, name: str, other: Folder, new: str) -> None:
         """Move a file into another folder, where its new name must not be taken.
 

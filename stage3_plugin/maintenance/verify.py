@@ -175,12 +175,13 @@ class Checked(Report, frozen=False):
 
     def want(self, ledger: Ledger) -> None:
         """Know which pictures have to be there, so that each is read once."""
+        wanted: dict[Picture, list[tuple[str, str]]] = {}
         for purchase in ledger.purchases(states={State.PAID}):
             if purchase.picture is not None:  # the ledger itself refuses such a row
                 owner = purchase.new.attempt_id, purchase.new.scene_id
-                self.wanted.setdefault(purchase.picture, []).append(owner)
-                self.purchases += 1
-        self.pictures = len(self.wanted)
+                wanted.setdefault(purchase.picture, []).append(owner)
+        self.wanted = wanted
+        self.purchases, self.pictures = sum(map(len, wanted.values())), len(wanted)
 
     def note(
         self,

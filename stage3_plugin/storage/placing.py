@@ -155,9 +155,9 @@ class PlacedPictures:
 
 
 def _keep_beside(folder: Folder, name: str, digest: str | None) -> str:
-    """Move a file of ``folder`` into the folder for what is kept, and return its name there.
+    """Link a file of ``folder`` into the folder for what is kept, and return its name there.
 
-    The same bytes are kept once.
+    The same bytes are kept once. Where a file cannot have two names, it loses the first.
 
     Args:
         folder: Where it lies.
@@ -174,7 +174,8 @@ def _keep_beside(folder: Folder, name: str, digest: str | None) -> str:
             again = "" if number == 1 else f"-{number}"
             second = f"{path.stem}-{label}{again}{path.suffix}"
             if kept.details(second) is None:
-                folder.move(name, kept, second)
+                if not folder.link(name, kept, second):
+                    folder.move(name, kept, second)
                 kept.sync()
                 folder.sync()  # the folder for what is kept may be new
                 return second

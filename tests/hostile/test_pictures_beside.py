@@ -6,7 +6,9 @@ before anything is spent or replaced what will be, and has everything afterwards
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import subprocess
 import sys
 import unicodedata
@@ -19,6 +21,7 @@ from hypothesis import strategies as st
 
 from host_stub import plain_image
 from host_stub.text.file_names import file_stem
+from stage3_plugin.storage.store import PictureStore
 from tests.doors import Ran, painter, run_stage, scenes
 from tests.fakes.image_api import ImageApi
 from tests.heavy import further
@@ -149,6 +152,40 @@ async def test_what_cannot_be_kept_is_not_replaced(image_api: ImageApi, tmp_path
 
     assert ran.code("s01") == "storage"
     assert (images(tmp_path) / "s01.png").read_bytes() == EDITED
+    assert image_api.billed() == 1
+
+
+@RUNS
+@pytest.mark.parametrize("has_links", [True, False])
+async def test_an_edited_picture_outlives_a_full_disk(
+    image_api: ImageApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, has_links: bool
+) -> None:
+    """It is kept before the picture takes its name, which it has until then where it can have two.
+
+    Some file systems have no hard links, and some refuse one to a file of somebody else's.
+    """
+    await run_stage(painter(image_api), scenes(1), tmp_path)
+    edited = images(tmp_path) / "s01.png"
+    bought = edited.read_bytes()
+    edited.write_bytes(EDITED)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC if has_links else errno.EPERM, "refused")
+
+    with monkeypatch.context() as refusing:
+        if has_links:
+            refusing.setattr(PictureStore, "place", refuse)
+        else:
+            refusing.setattr(os, "link", refuse)
+        ran = await run_stage(painter(image_api), scenes(1), tmp_path)
+
+    assert list(kept(tmp_path).values()) == [EDITED]
+    assert edited.read_bytes() == (EDITED if has_links else bought)
+    assert (ran.code("s01") == "storage") is has_links
+    if has_links:
+        ran = await run_stage(painter(image_api), scenes(1), tmp_path)
+    assert any("is kept as" in line for line in warned(ran))
+    assert (edited.read_bytes(), list(kept(tmp_path).values())) == (bought, [EDITED])
     assert image_api.billed() == 1
 
 
