@@ -11,7 +11,7 @@ from __future__ import annotations
 import secrets
 import shutil
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import closing
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -319,7 +319,7 @@ class Reading:
                     masked=self.of.asking.masked,
                     token=self.folder.name,
                 )
-                with closing(lines):
+                try:
                     while (one := await self._blocking(partial(next, lines, None))) is not None:
                         if interrupt.current().triggered:
                             return
@@ -330,6 +330,10 @@ class Reading:
                         if line is not None:
                             yield line
                             await self._remove(line.folder)
+                finally:
+                    # Where asyncio itself cancelled us, a thread is in it yet, and ends it.
+                    with suppress(ValueError):
+                        lines.close()
                 how.append(await self._read_to_its_end(file, good, odd))
             standing = await self._standing(how)
             is_over = results.is_over

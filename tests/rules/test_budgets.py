@@ -32,7 +32,7 @@ BUDGETS: Mapping[str, Mapping[str, int]] = {
         "policy": 1561,
         "previz": 7477,
         "providers": 4782,
-        "purchase": 3949,
+        "purchase": 3952,
         "renderers": 1150,
         "runtime": 873,
         "settings": 804,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+import threading
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -23,7 +25,7 @@ from stage3_plugin.domain.job import TOKEN_DIGITS, Accepted, BeingMade, Job, Lin
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import VerdictKind
 from stage3_plugin.providers.registry import provider_at
-from stage3_plugin.purchase import conversation
+from stage3_plugin.purchase import conversation, result_files
 from stage3_plugin.purchase.asking import Asking
 from stage3_plugin.purchase.conversation import Batching, Conversation, Written
 from stage3_plugin.purchase.maker import Jobs
@@ -38,6 +40,7 @@ from stage3_plugin.purchase.run_ledger import RunLedger
 from stage3_plugin.runtime.masking import Masked
 from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.storage.spool.receipt import MOST_BODY_BYTES
+from stage3_plugin.storage.spool.result_file import PassedBy
 from stage3_plugin.testing.batch_plans import Batched, CutFile, Line
 from stage3_plugin.testing.behaviours import Json, Page, ResetAfterRead
 from stage3_plugin.testing.image_api import KEY, ImageApi
@@ -500,3 +503,31 @@ async def test_what_lacks_has_never_run_only_where_all_that_ran_is_there(
 
         assert taken.lacking == lacking
         assert path.exists() is (lacking != "asked again")
+
+
+def test_ctrl_c_is_not_swallowed_while_a_thread_reads_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its main task is cancelled by asyncio itself then, and no scope shields from that."""
+    reads, goes_on = threading.Event(), threading.Event()
+
+    def slow(*_: object, **__: object) -> Generator[PassedBy]:
+        reads.set()
+        goes_on.wait(20)
+        yield PassedBy(1)
+
+    async def main() -> None:
+        with ImageApi() as api:
+            async with at_desk(api, tmp_path) as desk:
+                before = await desk.begun("a")
+                monkeypatch.setattr(result_files, "lines_in", slow)
+                reading = asyncio.create_task(desk.taken_in(before))
+                await anyio.to_thread.run_sync(reads.wait)
+                reading.cancel()
+                try:
+                    with pytest.raises(asyncio.CancelledError):
+                        await reading
+                finally:
+                    goes_on.set()
+
+    asyncio.run(main())
