@@ -185,9 +185,9 @@ def line_of(token: str, key: str | None) -> int | None:
     """Return the number of a line by what it is called; ``None`` if it is none of this batch."""
     if key is None:
         return None
-    begins, dash, number = key.rpartition("-")
-    is_ours = begins == token and dash and number.isascii() and number.isdigit()
-    return int(number) if is_ours and len(number) <= _MOST_DIGITS else None
+    number = key.rpartition("-")[2][:_MOST_DIGITS]
+    is_ours = number.isascii() and number.isdigit() and key == key_of(token, int(number))
+    return int(number) if is_ours else None
 
 
 _MOST_DIGITS = 9

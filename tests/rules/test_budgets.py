@@ -36,7 +36,7 @@ BUDGETS: Mapping[str, Mapping[str, int]] = {
         "renderers": 1150,
         "runtime": 873,
         "settings": 804,
-        "storage": 3279,
+        "storage": 3283,
         "testing": 4495,
         "transport": 1767,
     },

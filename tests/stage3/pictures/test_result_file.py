@@ -155,9 +155,9 @@ def test_short_lines_that_do_not_name_the_batch_are_only_counted(
 def test_a_file_of_blanks_is_read_in_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Gigabytes of them keep nobody from stopping."""
     monkeypatch.setattr(result_file, "_MOST_PASSED_BYTES", 10)
-    monkeypatch.setattr(result_file, "_PIECE_BYTES", 20)
+    monkeypatch.setattr(result_file, "_SHORT_BYTES", 20)
     path = tmp_path / "results"
-    path.write_bytes(b"\n" * 33 + b"{}\n")
+    path.write_bytes(b"\n" * 53 + b"{}\n")
 
     found = list(lines_in(path, is_whole=True, into=tmp_path))
 

@@ -508,3 +508,13 @@ def test_a_line_that_is_none_is_nobodys(name: str, line: Reply) -> None:
     assert said.key is None
     assert isinstance(said.step, Verdict)
     assert said.step.is_unknown
+
+
+@pytest.mark.parametrize(
+    "spelling", ["07", "+7", " 7", "7 ", "7.0", "٧", "0x7", "", "-7", "7" * 12]
+)
+def test_a_line_has_one_spelling(spelling: str) -> None:
+    """Two keys for one line were two pictures for one purchase, of which one was nobody's."""
+    assert line_of(TOKEN, KEY) == 7
+    assert line_of(TOKEN, key_of(TOKEN, 123_456_789)) == 123_456_789
+    assert line_of(TOKEN, f"{TOKEN}-{spelling}") is None
