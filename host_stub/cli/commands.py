@@ -82,8 +82,8 @@ def _is_by_batch(asked: RunOptions, chosen: PluginSet) -> bool:
 def plan(options: Namespace, console: Console) -> int:
     """Report what a run would make and cost; nothing is sent, spent or written."""
     config, chosen = select(options, console, is_looking=True)
+    from host_stub.stage.exit_codes import EXIT_FAILURES
     from host_stub.stage.plan import plan_pipeline
-    from host_stub.stage.preflight import EXIT_FAILURES
 
     with _scene_file(options.scenes) as path:
         planned = plan_pipeline(chosen.image, _asked(options, path, config, chosen, console))

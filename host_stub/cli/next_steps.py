@@ -268,7 +268,7 @@ def after_run(
         resumes: The plugin keeps a ledger of what was bought.
         has_lost_batch: What is unknown may be of a batch, which is found or disproved by asking.
     """
-    from host_stub.stage.preflight import EXIT_PENDING, EXIT_UNKNOWN
+    from host_stub.stage.exit_codes import EXIT_PENDING, EXIT_UNKNOWN
 
     told, rest = report.manifest, report.rest
     retry: NextAction | None = None

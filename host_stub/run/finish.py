@@ -22,7 +22,7 @@ from host_stub.run.outcomes import Outcomes
 from host_stub.run.picture_paths import from_here
 from host_stub.run.story_rows import StoryRows
 from host_stub.run.summary import summary_lines
-from host_stub.stage.preflight import exit_code
+from host_stub.stage.exit_codes import exit_code
 from host_stub.stage.survey import Inquiry
 from host_stub.standing.standings import Standings
 from host_stub.standing.story_state import Price

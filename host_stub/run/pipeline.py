@@ -48,8 +48,9 @@ from host_stub.scenes.asked import from_its_part
 from host_stub.scenes.index import SceneFile
 from host_stub.stage.asking import Asked, RunOptions, check_options, for_drafts, new_run_id
 from host_stub.stage.directing import decided
+from host_stub.stage.exit_codes import stage_error
 from host_stub.stage.offered import warnings_of
-from host_stub.stage.preflight import run_on, stage_error
+from host_stub.stage.preflight import run_on
 from host_stub.stage.question import hold_to
 from host_stub.stage.survey import Inquiry
 from host_stub.standing.standings import Standings

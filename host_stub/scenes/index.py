@@ -7,6 +7,7 @@ three in flat memory: two of 100,000 ids share one with a chance of 1 in 3,700,0
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterator
@@ -60,7 +61,7 @@ class SceneIndex:
                 first = place
 
 
-class SceneFile:
+class SceneFile(ABC):
     """A checked file as a source of scenes, with the place of each.
 
     Attributes:
@@ -76,8 +77,8 @@ class SceneFile:
     def __len__(self) -> int:
         return len(self.takes)
 
-    def __iter__(self) -> Iterator[Scene]:
-        raise NotImplementedError
+    @abstractmethod
+    def __iter__(self) -> Iterator[Scene]: ...
 
 
 def _in_order(digests: array[int]) -> array[int]:

@@ -10,9 +10,7 @@ dies. Of a batch the file is handed over before, for nothing::
 
 Each step is one call, begins with what lies on the disk, and may be done again but for ``create``,
 the one that is paid for. What follows from one step to the next, and what is written to the ledger
-of its lines, is not known here. All files of a batch lie in ``spool/<token>/``:
-
-::
+of its lines, is not known here. All files of a batch lie in ``spool/<token>/``::
 
     lines.jsonl    what is uploaded; it goes once that is done
     answer, …      the answer to the create, as any answer in the spool

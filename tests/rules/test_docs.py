@@ -35,7 +35,7 @@ from host_stub.events import schema
 from host_stub.run import manifest, outcomes
 from host_stub.scenes.fields import ALIASES
 from host_stub.scenes.file import read_scenes
-from host_stub.stage import preflight
+from host_stub.stage import exit_codes
 from stage3_plugin.domain.events import StageWarned
 from stage3_plugin.settings import Settings
 from tests.rules.repository import (
@@ -310,12 +310,12 @@ def test_every_exit_code_is_documented() -> None:
 
     assert helped == set(listed)
     assert listed == [
-        preflight.EXIT_DONE,
-        preflight.EXIT_FAILURES,
+        exit_codes.EXIT_DONE,
+        exit_codes.EXIT_FAILURES,
         EXIT_STARTING,
         EXIT_STAGE,
-        preflight.EXIT_UNKNOWN,
-        preflight.EXIT_PENDING,
+        exit_codes.EXIT_UNKNOWN,
+        exit_codes.EXIT_PENDING,
         128 + signal.SIGHUP,
         EXIT_INTERRUPTED,
         128 + signal.SIGTERM,

@@ -95,8 +95,8 @@ def lines_in(
     ):
         piece_of = partial(file.readline, _PIECE_BYTES)
         while piece := piece_of():
-            is_strange = not _can_be_ours(piece, mark)
-            if piece.strip() and not (is_strange and strange == SPOOLED_STRANGE):
+            is_blank, is_strange = not piece.strip(), not _can_be_ours(piece, mark)
+            if not is_blank and not (is_strange and strange == SPOOLED_STRANGE):
                 strange += is_strange
                 if passed:
                     yield PassedBy(passed)
@@ -107,8 +107,8 @@ def lines_in(
                     return
                 yield line
                 continue
-            passed += bool(piece.strip())
-            passed_bytes += len(piece) + (0 if piece.strip() else _pass_blanks(file))
+            passed += not is_blank
+            passed_bytes += len(piece) + (_pass_blanks(file) if is_blank else 0)
             if passed_bytes > _MOST_PASSED_BYTES:
                 yield PassedBy(passed)
                 passed = passed_bytes = 0
