@@ -148,8 +148,12 @@ class Ray(Pool):
         async with self._starting:
             driver = await self._running()
             theirs, ours = socket.socketpair()
-            with theirs:
-                await driver.hand_over(theirs)
+            try:
+                with theirs:
+                    await driver.hand_over(theirs)
+            except BaseException:
+                ours.close()
+                raise
         line = RemoteLine(driver, await UNIXSocketStream.from_socket(ours), self._masked)
         try:
             with anyio.fail_after(self._start_s):

@@ -23,7 +23,7 @@ BUDGETS: Mapping[str, Mapping[str, int]] = {
         "domain": 1869,
         "engine": 4822,
         "errors": 243,
-        "executors": 1376,
+        "executors": 1380,
         "files": 461,
         "hooks": 146,
         "ledger": 4119,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,6 +19,7 @@ import pytest
 
 from stage3_plugin.errors import JobFailed, NoWorker, StorageFailed, WorkerLost, WorkUnusable
 from stage3_plugin.executors.base import Surroundings, Work
+from stage3_plugin.executors.child import Child
 from stage3_plugin.executors.ray import Ray, RayOptions
 from tests.engines.ray_cluster import KEY_ON_NODES, Cluster, heard_elsewhere, running
 
@@ -219,6 +222,28 @@ async def test_a_driver_that_is_frozen_is_given_up(
         assert ray.process_ids.isdisjoint({driver})
     assert not Path(f"/proc/{driver}").exists()
     assert not (tmp_path / "lost").exists()
+
+
+@ON_ASYNCIO
+@pytest.mark.anyio
+async def test_a_driver_that_dies_over_a_connection_leaves_none_open(
+    pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another is started, and the end that was kept here is closed: a warning would say so."""
+    hand_over, died = Child.hand_over, list[int]()
+
+    async def over_it(self: Child, connection: socket.socket) -> None:
+        if not died:
+            died.append(self.process.pid)
+            self.process.kill()
+            await self.process.wait()
+        await hand_over(self, connection)
+
+    monkeypatch.setattr(Child, "hand_over", over_it)
+    async with pool() as ray:
+        assert await have(ray, tmp_path / "made") == b"."
+        assert ray.process_ids.isdisjoint(died)
+    gc.collect()
 
 
 @ON_ASYNCIO
