@@ -105,6 +105,10 @@ class Keys:
         further = (hashed(self._wanted | place) for place in self._route.places[1:])
         return (self.scene_key, *further)
 
+    def has(self, new: NewPurchase) -> bool:
+        """Return whether a purchase was made in this very way."""
+        return new.scene_key in self.own
+
     @cached_property
     def _ways(self) -> tuple[Keys, ...]:
         """Return the keys of all ways in which the picture may be tried, this one first."""

@@ -150,6 +150,6 @@ class Steps:
         if take is None:
             return None
         for step in self.ladder_of(wanted).all:
-            if new.scene_key in self._keys_at(wanted, step).of_take(take).own:
+            if self._keys_at(wanted, step).of_take(take).has(new):
                 return step
         return None

@@ -498,6 +498,4 @@ class Checkout:
 
 def _is_of_another_step(stands: LiveTake, keys: Keys) -> bool:
     """Return whether what stands for a take was made in another way than these keys are of."""
-    return stands.number is not None and stands.purchase.new.scene_key not in (
-        keys.of_take(stands.number).own
-    )
+    return stands.number is not None and not keys.of_take(stands.number).has(stands.purchase.new)
