@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from itertools import chain
 
@@ -78,10 +78,10 @@ class Keys:
         Returns:
             ``None`` if it was not made for this wish, or on a route that is none of its ways.
         """
-        if not any(keys._may_have(new) for keys in (self, *self._others)):  # noqa: SLF001 - of its own class
+        if not any(keys._may_have(new) for keys in self._ways):  # noqa: SLF001 - of its own class
             return None
         likely = (new.slot, *range(1, MOST_TAKES + 1))
-        return next((one for one in likely if self.of_take(one).stands_for(new)), None)
+        return next((one for one in likely if new.scene_key in self.of_take(one).all), None)
 
     def _may_have(self, new: NewPurchase) -> bool:
         """Return whether a purchase may have been made in this way, by what needs no hashing."""
@@ -92,22 +92,28 @@ class Keys:
     @property
     def elsewhere(self) -> tuple[str, ...]:
         """Return the keys it has under other addresses of its endpoint, and in other ways."""
-        return (
-            *self._own_elsewhere,
-            *self._of_others(lambda keys: (keys.scene_key, *keys.elsewhere)),
-        )
-
-    @property
-    def _own_elsewhere(self) -> tuple[str, ...]:
-        return tuple(hashed(self._wanted | place) for place in self._route.places[1:])
+        return self.all[1:]
 
     @cached_property
-    def _others(self) -> tuple[Keys, ...]:
-        """Return the keys of all other ways in which the picture may be tried."""
-        return tuple(keys for keys in self._others_of() if keys.scene_key != self.scene_key)
+    def all(self) -> tuple[str, ...]:
+        """Return every key, the present one first."""
+        return tuple(chain.from_iterable(keys.own for keys in self._ways))
 
-    def _of_others(self, keys_of: Callable[[Keys], Iterable[str]]) -> Iterator[str]:
-        return chain.from_iterable(map(keys_of, self._others))
+    @cached_property
+    def own(self) -> tuple[str, ...]:
+        """Return the keys it has in this very way, at each address of its endpoint."""
+        further = (hashed(self._wanted | place) for place in self._route.places[1:])
+        return (self.scene_key, *further)
+
+    def has(self, new: NewPurchase) -> bool:
+        """Return whether a purchase was made in this very way."""
+        return new.scene_key in self.own
+
+    @cached_property
+    def _ways(self) -> tuple[Keys, ...]:
+        """Return the keys of all ways in which the picture may be tried, this one first."""
+        others = (keys for keys in self._others_of() if keys.scene_key != self.scene_key)
+        return (self, *others)
 
     @cached_property
     def content_key(self) -> str:
@@ -125,38 +131,24 @@ class Keys:
         """
         return _subject(self._subject_of, is_here=self._route.is_here)
 
-    @property
-    def all(self) -> tuple[str, ...]:
-        """Return every key, the present one first."""
-        return (self.scene_key, *self.elsewhere)
-
-    @property
-    def _shows(self) -> bool:
-        """Return whether pictures are shown to the model."""
-        return "references" in self._wanted
-
     @cached_property
     def base_keys(self) -> tuple[str, ...]:
         """Return the keys of the wish without references, at every address and in every way.
 
         They are found in the ledger whatever the wish shows the model, and if it cannot be opened.
         """
+        return tuple(chain.from_iterable(keys.own_base_keys for keys in self._ways))
+
+    @property
+    def own_base_keys(self) -> Iterator[str]:
+        """Yield those of this very way."""
         bare = {name: wish for name, wish in self._wanted.items() if name != "references"}
-        own = (hashed(bare | place) for place in self._route.places)
-        return (*own, *self._of_others(lambda keys: keys.base_keys))
+        return (hashed(bare | place) for place in self._route.places)
 
     @property
     def base_key(self) -> str | None:
         """Return the key it would have without its references; ``None`` if it shows none."""
-        return self.base_keys[0] if self._shows else None
-
-    def has(self, new: NewPurchase) -> bool:
-        """Return whether a purchase was made in this very way."""
-        return new.scene_key == self.scene_key or new.scene_key in self._own_elsewhere
-
-    def stands_for(self, new: NewPurchase) -> bool:
-        """Return whether a purchase was made in this way, or in another way of the picture's."""
-        return any(keys.has(new) for keys in (self, *self._others))
+        return self.base_keys[0] if "references" in self._wanted else None
 
 
 def scene_keys(

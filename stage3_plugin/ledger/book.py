@@ -467,11 +467,17 @@ class Ledger(Database):
             limit: At most so many.
         """
         among = None if states is None else f"|{'|'.join(states)}|"
+        yield from map(self._read, self._newest_first(among, scene_id, limit))
+
+    def _newest_first(
+        self, among: str | None = None, scene_id: str | None = None, limit: int | None = None
+    ) -> Iterator[PurchaseRow]:
+        """Yield rows, read a page at a time: a server's driver would keep all at once."""
         left = counters.NO_LIMIT if limit is None else limit
         before: int | None = counters.NO_LIMIT
         while left > 0:
             page = self._page((before, among, scene_id, min(left, _PAGE_ROWS)))
-            yield from map(self._read, page)
+            yield from page
             if len(page) < _PAGE_ROWS:
                 return
             left -= len(page)
@@ -487,7 +493,7 @@ class Ledger(Database):
 
     def accepted(self) -> list[Purchase]:
         """Return what is ``ACCEPTED``, of all runs, oldest first."""
-        return [self._read(row) for row in self._execute(sql.ACCEPTED).fetchall()]
+        return [self._read(row) for row in self._execute(sql.IN_DOUBT, ("ACCEPTED",)).fetchall()]
 
     def job_named(self, token: str) -> Job | None:
         """Return the job that a token was drawn for, as it stands; ``None`` if none was written."""
@@ -505,7 +511,8 @@ class Ledger(Database):
 
     def lost(self) -> list[Purchase]:
         """Return what is of unknown outcome and can be asked for: its job's name is not known."""
-        return [self._read(row) for row in self._execute(sql.LOST).fetchall()]
+        unknown = map(self._read, self._execute(sql.IN_DOUBT, ("UNKNOWN",)).fetchall())
+        return [one for one in unknown if one.job is not None and one.job.accepted is None]
 
     def open_of(self, run_id: str) -> int:
         """Count what one run has in work."""
@@ -541,18 +548,10 @@ class Ledger(Database):
 
         What was asked for a batch stands for each of its lines.
         """
-        found: dict[str, Asking] = {}
-        batches: dict[int, Asking] = {}
-        for attempt_id, job, line, answered, at, why in self._execute(sql.ASKINGS).fetchall():
-            asking = Asking(answered=_ANSWERED[answered], at=datetime.fromisoformat(at), why=why)
-            if line is None:
-                found[attempt_id] = asking
-            else:
-                batches[job] = asking
-        for job, asking in batches.items():
-            lines = self._execute(sql.ATTEMPTS_OF, (job,)).fetchall()
-            found.update((attempt_id, asking) for (attempt_id,) in lines)
-        return found
+        return {
+            attempt_id: Asking(answered=_ANSWERED[answered], at=datetime.fromisoformat(at), why=why)
+            for attempt_id, answered, at, why in self._execute(sql.ASKINGS)
+        }
 
     def looks(self) -> dict[str, list[Look]]:
         """Return when providers were heard not to have what was asked for, by both clocks.
@@ -693,7 +692,10 @@ class Ledger(Database):
             found = [f"the database is damaged: {line}" for line in self.damage()]
             if found:
                 return found  # what is read from it now proves nothing
-            found += self.engine.dangling()
+            found += [
+                f"row {row} of {table} speaks of a {other} that is not there"
+                for table, row, other in self._execute(sql.DANGLING)
+            ]
             found += counters.disagreements(self._execute)
             found += [
                 f"purchase {attempt_id} is not in the state that its last event tells"
@@ -703,20 +705,13 @@ class Ledger(Database):
                 f"purchase {attempt_id} does not cost what its last correction tells"
                 for (attempt_id,) in self._execute(sql.UNCORRECTED)
             ]
-            for row in self._every():
+            unreadable: list[str] = []
+            for row in self._newest_first():
                 try:
                     self._read(row)
                 except LedgerFailed as error:
-                    found.append(error.problem)
-            return found
-
-    def _every(self) -> Iterator[PurchaseRow]:
-        """Return all rows, read a page at a time: a server's driver would keep all at once."""
-        seq = 0
-        while page := self._execute(sql.EVERY, (seq, _PAGE_ROWS)).fetchall():
-            rows = list(map(PurchaseRow._make, page))
-            yield from rows
-            seq = rows[-1].seq or 0
+                    unreadable.append(error.problem)
+            return [*found, *reversed(unreadable)]
 
     def damage(self) -> list[str]:
         """Return what the database itself finds damaged, one in a line."""

@@ -9,7 +9,7 @@ Apart from the ledger, so that these rules hold without it and are tested withou
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Final, get_args
+from typing import Final, NamedTuple, get_args
 
 from host_stub.contract import CostBasis
 from stage3_plugin.domain.job import TOKEN_DIGITS, Lane
@@ -189,6 +189,160 @@ _NAMED = ("counters", "meta")
 _IS_UNCHANGED = " AND ".join(f"NEW.{name} IS OLD.{name}" for name in UNCHANGED)
 _JOB_IS_ANOTHER = " OR ".join(f"NEW.{name} IS NOT OLD.{name}" for name in FROZEN_OF_A_JOB)
 
+
+class Rule(NamedTuple):
+    """What is refused, and in which words.
+
+    Attributes:
+        name: Of the trigger.
+        on: When it is asked: the moment, the table.
+        words: Why it is refused.
+        when: What it is asked for; all, if empty.
+        unless: In these cases it is not refused; for a server, whose triggers cannot look into
+            other tables before they are run.
+    """
+
+    name: str
+    on: str
+    words: str
+    when: str = ""
+    unless: str = ""
+
+
+_OF_PURCHASES: Final = (
+    Rule(
+        "a_purchase_begins_in_work", "BEFORE INSERT ON purchases",
+        "a new purchase is in work", f"NOT NEW.{IS_OPEN}",
+    ),
+    # REPLACE would delete without asking the trigger against it.
+    Rule(
+        "a_purchase_is_not_replaced", "BEFORE INSERT ON purchases",
+        "this purchase, or a live one of this scene, is there already",
+        f"""EXISTS (SELECT 1 FROM purchases WHERE attempt_id = NEW.attempt_id)
+  OR EXISTS (SELECT 1 FROM purchases WHERE seq = NEW.seq)
+  OR EXISTS (SELECT 1 FROM purchases WHERE scene_key = NEW.scene_key AND {IS_LIVE})
+  OR EXISTS (
+    SELECT 1 FROM purchases
+    WHERE subject_key = NEW.subject_key AND take = NEW.take AND {IS_LIVE}
+  )""",
+    ),
+    # All lines of a batch are there before it is accepted; of any other job there is one purchase.
+    Rule(
+        "a_purchase_is_there_before_its_job_is_accepted", "BEFORE INSERT ON purchases",
+        "no job waits for this purchase",
+        """NEW.job IS NOT NULL AND NOT EXISTS (
+  SELECT 1 FROM jobs WHERE seq = NEW.job AND job_id IS NULL AND provider = NEW.provider
+  AND (lane = 'batch') = (NEW.line IS NOT NULL)
+  AND (lane = 'batch' OR NOT EXISTS (SELECT 1 FROM purchases WHERE job = NEW.job))
+)""",
+    ),
+    # Of any column: whatever is changed, the state changes with it. "rowid" is a second name of
+    # seq, by which a trigger on named columns is passed by.
+    Rule(
+        "a_purchase_goes_a_legal_way", "BEFORE UPDATE ON purchases",
+        "a purchase cannot go this way",
+        f"""NOT ({WAYS} OR (NEW.state = OLD.state AND OLD.state IN ('PAID', 'PAID_BAD')))
+  OR NEW.seq <> OLD.seq""",
+    ),
+    Rule(
+        "a_job_is_known_before_it_is_accepted", "BEFORE UPDATE ON purchases",
+        "nobody knows by which name its job was accepted",
+        """NEW.state = 'ACCEPTED'
+  AND NOT EXISTS (SELECT 1 FROM jobs WHERE seq = NEW.job AND job_id IS NOT NULL)""",
+    ),
+    Rule(
+        "a_picture_is_given_up_by_a_person", "BEFORE UPDATE ON purchases",
+        "only a person gives up a picture that was paid for",
+        "OLD.state = 'PAID' AND NEW.state = 'PAID_BAD' AND NEW.decided_by IS NOT 'user'",
+    ),
+    # A job whose name is known can still be asked for, and what a person has touched is theirs.
+    Rule(
+        "a_setting_overrides_nobody", "BEFORE UPDATE ON purchases",
+        "only a person writes this purchase off",
+        """NEW.state = 'WROTE_OFF' AND NEW.decided_by IS 'policy' AND (
+  OLD.decided_by IS NOT NULL
+  OR EXISTS (SELECT 1 FROM jobs WHERE seq = OLD.job AND job_id IS NOT NULL)
+)""",
+    ),
+    Rule(
+        "a_cost_is_corrected_by_a_person", "BEFORE UPDATE ON purchases",
+        "a cost is only corrected by a person, behind its event",
+        f"""NEW.state = OLD.state AND OLD.state IN ('PAID', 'PAID_BAD') AND NOT (
+  NEW.decided_by IS 'user' AND NEW.cost_microusd IS NOT NULL AND {_IS_UNCHANGED}
+  AND EXISTS (
+    SELECT 1 FROM events WHERE seq = (SELECT max(seq) FROM events)
+    AND event = 'corrected' AND purchase = OLD.seq
+    AND old IS CAST(OLD.cost_microusd AS TEXT) AND new = CAST(NEW.cost_microusd AS TEXT)
+  )
+)""",
+    ),
+    Rule(
+        "an_agreement_is_frozen", f"BEFORE UPDATE OF {', '.join(FROZEN)} ON purchases",
+        "what a purchase began as never changes",
+    ),
+    Rule("a_purchase_stays", "BEFORE DELETE ON purchases", "a purchase is never deleted"),
+)  # fmt: skip
+_OF_OTHERS: Final = (
+    Rule(
+        "a_job_begins_unaccepted", "BEFORE INSERT ON jobs",
+        "a new job has not been accepted", "NEW.job_id IS NOT NULL",
+    ),
+    Rule(
+        "a_job_is_not_replaced", "BEFORE INSERT ON jobs", "this job is there already",
+        "EXISTS (SELECT 1 FROM jobs WHERE seq = NEW.seq OR token = NEW.token)",
+    ),
+    # With OR REPLACE an update, too, deletes what is in its way.
+    Rule(
+        "a_job_is_accepted_once", "BEFORE UPDATE ON jobs",
+        "a job is accepted once, and nothing else of it ever changes",
+        f"""OLD.job_id IS NOT NULL OR NEW.job_id IS NULL OR {_JOB_IS_ANOTHER}
+  OR EXISTS (SELECT 1 FROM jobs WHERE provider = NEW.provider AND job_id = NEW.job_id)""",
+    ),
+    Rule("a_job_stays", "BEFORE DELETE ON jobs", "a job is never deleted"),
+    Rule(
+        "an_event_is_not_replaced", "BEFORE INSERT ON events", "an event is never replaced",
+        "EXISTS (SELECT 1 FROM events WHERE seq = NEW.seq)",
+    ),
+    Rule("an_event_is_not_changed", "BEFORE UPDATE ON events", "an event is never changed"),
+    Rule("an_event_stays", "BEFORE DELETE ON events", "an event is never deleted"),
+    Rule("a_counter_stays", "BEFORE DELETE ON counters", "a counter is never deleted"),
+    Rule(
+        "a_day_does_not_come_back", "BEFORE UPDATE ON meta", "the last day only moves forward",
+        """OLD.name = 'last_day' AND (
+  NEW.name <> OLD.name
+  OR NEW.value < OLD.value AND NOT EXISTS (
+    SELECT 1 FROM events WHERE seq = (SELECT max(seq) FROM events)
+    AND event = 'day_set' AND old = OLD.value AND new = NEW.value
+  )
+)""",
+    ),
+    Rule(
+        "what_is_known_stays", "BEFORE DELETE ON meta",
+        "what the ledger knows of itself is never deleted",
+    ),
+)  # fmt: skip
+RULES: Final[Mapping[str, Rule]] = {rule.name: rule for rule in (*_OF_PURCHASES, *_OF_OTHERS)}
+"""What a file refuses, by name, in its own words for what may be nothing."""
+
+
+def _refusing(rule: Rule) -> str:
+    when = f"WHEN {rule.when}\n" if rule.when else ""
+    return (
+        f"\nCREATE TRIGGER {rule.name} {rule.on}\n{when}"
+        f"BEGIN SELECT RAISE(ABORT, '{rule.words}'); END\n"
+    )
+
+
+def _writing_down(name: str, moment: str, old: str, when: str = "") -> str:
+    return f"""
+CREATE TRIGGER {name} AFTER {moment} ON purchases
+{when}BEGIN
+  INSERT INTO events (purchase, event, old, new, at, why)
+  VALUES (NEW.seq, 'changed', {old}, NEW.state, NEW.changed_at, NEW.why);
+END
+"""
+
+
 SCHEMA: Final[tuple[str, ...]] = (
     *(
         f"CREATE TABLE {name} ({columns.format_map(_KINDS)}) STRICT"
@@ -196,148 +350,11 @@ SCHEMA: Final[tuple[str, ...]] = (
         for name, columns in COLUMNS.items()
     ),
     *(f"CREATE {kind} {name} ON {on}" for kind, name, on in INDICES),
-    f"""
-CREATE TRIGGER a_purchase_begins_in_work BEFORE INSERT ON purchases
-WHEN NOT NEW.{IS_OPEN}
-BEGIN SELECT RAISE(ABORT, 'a new purchase is in work'); END
-""",
-    # REPLACE would delete without asking the trigger against it.
-    f"""
-CREATE TRIGGER a_purchase_is_not_replaced BEFORE INSERT ON purchases
-WHEN EXISTS (SELECT 1 FROM purchases WHERE attempt_id = NEW.attempt_id)
-  OR EXISTS (SELECT 1 FROM purchases WHERE seq = NEW.seq)
-  OR EXISTS (SELECT 1 FROM purchases WHERE scene_key = NEW.scene_key AND {IS_LIVE})
-  OR EXISTS (
-    SELECT 1 FROM purchases
-    WHERE subject_key = NEW.subject_key AND take = NEW.take AND {IS_LIVE}
-  )
-BEGIN SELECT RAISE(ABORT, 'this purchase, or a live one of this scene, is there already'); END
-""",
-    # All lines of a batch are there before it is accepted; of any other job there is one purchase.
-    """
-CREATE TRIGGER a_purchase_is_there_before_its_job_is_accepted BEFORE INSERT ON purchases
-WHEN NEW.job IS NOT NULL AND NOT EXISTS (
-  SELECT 1 FROM jobs WHERE seq = NEW.job AND job_id IS NULL AND provider = NEW.provider
-  AND (lane = 'batch') = (NEW.line IS NOT NULL)
-  AND (lane = 'batch' OR NOT EXISTS (SELECT 1 FROM purchases WHERE job = NEW.job))
-)
-BEGIN SELECT RAISE(ABORT, 'no job waits for this purchase'); END
-""",
-    # Of any column: whatever is changed, the state changes with it. "rowid" is a second name of
-    # seq, by which a trigger on named columns is passed by.
-    f"""
-CREATE TRIGGER a_purchase_goes_a_legal_way BEFORE UPDATE ON purchases
-WHEN NOT ({WAYS} OR (NEW.state = OLD.state AND OLD.state IN ('PAID', 'PAID_BAD')))
-  OR NEW.seq <> OLD.seq
-BEGIN SELECT RAISE(ABORT, 'a purchase cannot go this way'); END
-""",
-    """
-CREATE TRIGGER a_job_is_known_before_it_is_accepted BEFORE UPDATE ON purchases
-WHEN NEW.state = 'ACCEPTED'
-  AND NOT EXISTS (SELECT 1 FROM jobs WHERE seq = NEW.job AND job_id IS NOT NULL)
-BEGIN SELECT RAISE(ABORT, 'nobody knows by which name its job was accepted'); END
-""",
-    """
-CREATE TRIGGER a_picture_is_given_up_by_a_person BEFORE UPDATE ON purchases
-WHEN OLD.state = 'PAID' AND NEW.state = 'PAID_BAD' AND NEW.decided_by IS NOT 'user'
-BEGIN SELECT RAISE(ABORT, 'only a person gives up a picture that was paid for'); END
-""",
-    # A job whose name is known can still be asked for, and what a person has touched is theirs.
-    """
-CREATE TRIGGER a_setting_overrides_nobody BEFORE UPDATE ON purchases
-WHEN NEW.state = 'WROTE_OFF' AND NEW.decided_by IS 'policy' AND (
-  OLD.decided_by IS NOT NULL
-  OR EXISTS (SELECT 1 FROM jobs WHERE seq = OLD.job AND job_id IS NOT NULL)
-)
-BEGIN SELECT RAISE(ABORT, 'only a person writes this purchase off'); END
-""",
-    f"""
-CREATE TRIGGER a_cost_is_corrected_by_a_person BEFORE UPDATE ON purchases
-WHEN NEW.state = OLD.state AND OLD.state IN ('PAID', 'PAID_BAD') AND NOT (
-  NEW.decided_by IS 'user' AND NEW.cost_microusd IS NOT NULL AND {_IS_UNCHANGED}
-  AND EXISTS (
-    SELECT 1 FROM events WHERE seq = (SELECT max(seq) FROM events)
-    AND event = 'corrected' AND purchase = OLD.seq
-    AND old IS CAST(OLD.cost_microusd AS TEXT) AND new = CAST(NEW.cost_microusd AS TEXT)
-  )
-)
-BEGIN SELECT RAISE(ABORT, 'a cost is only corrected by a person, behind its event'); END
-""",
-    f"""
-CREATE TRIGGER an_agreement_is_frozen BEFORE UPDATE OF {", ".join(FROZEN)} ON purchases
-BEGIN SELECT RAISE(ABORT, 'what a purchase began as never changes'); END
-""",
-    """
-CREATE TRIGGER a_purchase_stays BEFORE DELETE ON purchases
-BEGIN SELECT RAISE(ABORT, 'a purchase is never deleted'); END
-""",
-    """
-CREATE TRIGGER a_beginning_is_written_down AFTER INSERT ON purchases
-BEGIN
-  INSERT INTO events (purchase, event, old, new, at, why)
-  VALUES (NEW.seq, 'changed', NULL, NEW.state, NEW.changed_at, NEW.why);
-END
-""",
-    """
-CREATE TRIGGER a_change_is_written_down AFTER UPDATE ON purchases
-WHEN NEW.state <> OLD.state
-BEGIN
-  INSERT INTO events (purchase, event, old, new, at, why)
-  VALUES (NEW.seq, 'changed', OLD.state, NEW.state, NEW.changed_at, NEW.why);
-END
-""",
-    """
-CREATE TRIGGER a_job_begins_unaccepted BEFORE INSERT ON jobs
-WHEN NEW.job_id IS NOT NULL
-BEGIN SELECT RAISE(ABORT, 'a new job has not been accepted'); END
-""",
-    """
-CREATE TRIGGER a_job_is_not_replaced BEFORE INSERT ON jobs
-WHEN EXISTS (SELECT 1 FROM jobs WHERE seq = NEW.seq OR token = NEW.token)
-BEGIN SELECT RAISE(ABORT, 'this job is there already'); END
-""",
-    # With OR REPLACE an update, too, deletes what is in its way.
-    f"""
-CREATE TRIGGER a_job_is_accepted_once BEFORE UPDATE ON jobs
-WHEN OLD.job_id IS NOT NULL OR NEW.job_id IS NULL OR {_JOB_IS_ANOTHER}
-  OR EXISTS (SELECT 1 FROM jobs WHERE provider = NEW.provider AND job_id = NEW.job_id)
-BEGIN SELECT RAISE(ABORT, 'a job is accepted once, and nothing else of it ever changes'); END
-""",
-    """
-CREATE TRIGGER a_job_stays BEFORE DELETE ON jobs
-BEGIN SELECT RAISE(ABORT, 'a job is never deleted'); END
-""",
-    """
-CREATE TRIGGER an_event_is_not_replaced BEFORE INSERT ON events
-WHEN EXISTS (SELECT 1 FROM events WHERE seq = NEW.seq)
-BEGIN SELECT RAISE(ABORT, 'an event is never replaced'); END
-""",
-    """
-CREATE TRIGGER an_event_is_not_changed BEFORE UPDATE ON events
-BEGIN SELECT RAISE(ABORT, 'an event is never changed'); END
-""",
-    """
-CREATE TRIGGER an_event_stays BEFORE DELETE ON events
-BEGIN SELECT RAISE(ABORT, 'an event is never deleted'); END
-""",
-    """
-CREATE TRIGGER a_counter_stays BEFORE DELETE ON counters
-BEGIN SELECT RAISE(ABORT, 'a counter is never deleted'); END
-""",
-    """
-CREATE TRIGGER a_day_does_not_come_back BEFORE UPDATE ON meta
-WHEN OLD.name = 'last_day' AND (
-  NEW.name <> OLD.name
-  OR NEW.value < OLD.value AND NOT EXISTS (
-    SELECT 1 FROM events WHERE seq = (SELECT max(seq) FROM events)
-    AND event = 'day_set' AND old = OLD.value AND new = NEW.value
-  )
-)
-BEGIN SELECT RAISE(ABORT, 'the last day only moves forward'); END
-""",
-    """
-CREATE TRIGGER what_is_known_stays BEFORE DELETE ON meta
-BEGIN SELECT RAISE(ABORT, 'what the ledger knows of itself is never deleted'); END
-""",
+    *map(_refusing, _OF_PURCHASES),
+    _writing_down("a_beginning_is_written_down", "INSERT", "NULL"),
+    _writing_down(
+        "a_change_is_written_down", "UPDATE", "OLD.state", "WHEN NEW.state <> OLD.state\n"
+    ),
+    *map(_refusing, _OF_OTHERS),
 )
 """The statements that make it, in their order; ``tests/stage3/ledger/schema.sql`` holds them."""

@@ -235,11 +235,6 @@ class SqliteEngine:
             return [str(error)]
         return [line for (line,) in checked if line != "ok"]
 
-    def dangling(self) -> Iterator[str]:
-        """Return the rows that speak of others which are not there."""
-        for table, row, other, _ in self.execute("PRAGMA foreign_key_check"):
-            yield f"row {row} of {table} speaks of a {other.removesuffix('s')} that is not there"
-
     def show_home(self, home: str) -> None:
         """Do nothing: a file has one home, and the system's locks show who lives there."""
 

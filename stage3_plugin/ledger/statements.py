@@ -37,7 +37,6 @@ JOB_OF: Final = (
     "UNION ALL SELECT seq FROM jobs WHERE token = ?1"
 )
 IS_MADE: Final = "SELECT 1 FROM purchases WHERE job = ? AND state = 'ACCEPTED' LIMIT 1"
-ATTEMPTS_OF: Final = "SELECT attempt_id FROM purchases WHERE job = ?"
 JOB: Final = f"SELECT {JOB_COLUMNS} FROM jobs WHERE seq = ?"
 JOB_CALLED: Final = "SELECT seq FROM jobs WHERE provider = ? AND job_id = ?"
 ACCEPT_JOB: Final = (
@@ -48,13 +47,8 @@ ACCEPT_LINES: Final = (
     "UPDATE purchases SET state = 'ACCEPTED', changed_at = ?, why = ?, facts = NULL, "
     "took_s = NULL, decided_by = NULL WHERE job = ? AND state IN ('SENDING', 'UNKNOWN')"
 )
-ACCEPTED: Final = f"""
-SELECT {COLUMNS} FROM purchases WHERE {IS_IN_DOUBT} AND state = 'ACCEPTED' ORDER BY seq
-"""
-LOST: Final = f"""
-SELECT {COLUMNS} FROM purchases WHERE {IS_IN_DOUBT} AND state = 'UNKNOWN'
-  AND EXISTS (SELECT 1 FROM jobs WHERE jobs.seq = purchases.job AND job_id IS NULL)
-ORDER BY seq
+IN_DOUBT: Final = f"""
+SELECT {COLUMNS} FROM purchases WHERE {IS_IN_DOUBT} AND state = ? ORDER BY seq
 """
 SETTLE: Final = (
     "UPDATE purchases SET state = ?, changed_at = ?, cost_microusd = ?, basis = ?, why = ?, "
@@ -64,9 +58,11 @@ CORRECT: Final = (
     "UPDATE purchases SET cost_microusd = ?, basis = 'reported', decided_by = 'user' WHERE seq = ?"
 )
 EVENT: Final = "INSERT INTO events (purchase, event, old, new, at, why) VALUES (?, ?, ?, ?, ?, ?)"
+# What is asked for has a job, and what is said of it is said of all its lines.
 ASKINGS: Final = """
-SELECT attempt_id, job, line, events.new, events.at, events.why FROM events
-JOIN purchases ON purchases.seq = events.purchase WHERE event = 'asked' ORDER BY events.seq
+SELECT line.attempt_id, events.new, events.at, events.why FROM events
+JOIN purchases ON purchases.seq = events.purchase JOIN purchases AS line ON line.job = purchases.job
+WHERE event = 'asked' ORDER BY events.seq
 """
 # A job that was accepted was known then, whatever was asked before.
 LOOKS: Final = """
@@ -81,6 +77,13 @@ CORRECTIONS: Final = """
 SELECT attempt_id, old, new, at, events.why FROM events
 JOIN purchases ON purchases.seq = events.purchase
 WHERE event = 'corrected' ORDER BY events.seq
+"""
+DANGLING: Final = """
+SELECT 'purchases', seq, 'job' FROM purchases
+WHERE job IS NOT NULL AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.seq = purchases.job)
+UNION ALL SELECT 'events', seq, 'purchase' FROM events WHERE purchase IS NOT NULL
+  AND NOT EXISTS (SELECT 1 FROM purchases WHERE purchases.seq = events.purchase)
+ORDER BY 1 DESC, 2 LIMIT 20
 """
 # What the last event of a purchase says must be what its row says; by groups, since one look into
 # the events for each row would read all of them for each row.
@@ -200,4 +203,3 @@ IS_THERE: Final = (
 )
 ACKNOWLEDGE: Final = "INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO NOTHING"
 ACKNOWLEDGED: Final = "SELECT name FROM meta WHERE name LIKE 'accepted:%'"
-EVERY: Final = f"SELECT {COLUMNS} FROM purchases WHERE seq > ? ORDER BY seq LIMIT ?"

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from errno import EAGAIN, ECONNREFUSED, ECONNRESET, EINVAL, ENOENT, ESTALE, ETIMEDOUT
 from functools import cache, lru_cache
@@ -55,7 +55,6 @@ _STATEMENT, _IDLE = 0.8, 0.4
 """Parts of that: after which the server ends a statement, so that its words arrive; and after which
 it ends a transaction in which nothing is asked any more, so that one frozen driver does not keep
 the others waiting for longer than they wait."""
-_SPEAK_OF: Final = (("purchases", "job", "jobs"), ("events", "purchase", "purchases"))
 _MARK: Final = compiled(r"\?(\d*)")
 _FETCH: Final = "FETCH 2000 FROM found"
 _CAN_END_THE_IDLE: Final = 140_000
@@ -375,18 +374,6 @@ class PostgresEngine:
     def damage(self) -> list[str]:
         """Return nothing: a server keeps checksums itself, and says so when it reads."""
         return []
-
-    def dangling(self) -> Iterable[str]:
-        """Return the rows that speak of others which are not there."""
-        for table, column, other in _SPEAK_OF:
-            found = self.execute(
-                f"SELECT seq FROM {table} AS one WHERE {column} IS NOT NULL AND NOT EXISTS "  # noqa: S608 - names of ours
-                f"(SELECT 1 FROM {other} WHERE {other}.seq = one.{column}) ORDER BY seq LIMIT 20"
-            ).fetchall()
-            for (seq,) in found:
-                yield (
-                    f"row {seq} of {table} speaks of a {other.removesuffix('s')} that is not there"
-                )
 
     def translated(self, error: Exception) -> LedgerFailed | None:
         """Say in our words what an error of the driver means."""

@@ -9,15 +9,15 @@ opened, with what to do. What merely weakens it is a warning.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
-from errno import EACCES, EAGAIN, ECONNREFUSED, ECONNRESET, ENOENT, EPROTO
+from errno import EACCES, ECONNREFUSED, EPROTO
+from re import compile as compiled
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from stage3_plugin.errors import LedgerFailed
 from stage3_plugin.ledger.postgres.translation import NOT_ALLOWED
-from stage3_plugin.ledger.translation import Meaning
 
 if TYPE_CHECKING:
     import psycopg
@@ -38,102 +38,32 @@ _SEATS: Final = 4
 # Connecting --------------------------------------------------------------------------------------
 
 
-_RUN_AGAIN: Final = "nothing was sent; run again once it does"
-_CONNECTING: Final[Mapping[str, Meaning]] = {
-    "connection refused": Meaning(
-        "its server does not answer: nothing listens there", ECONNREFUSED,
-        f"check the host and the port, and that the server runs; {_RUN_AGAIN}",
-    ),
-    "timeout expired|connection timeout": Meaning(
-        "its server does not answer in time", EAGAIN,
-        f"check the host, the port and the firewall in between; {_RUN_AGAIN}",
-    ),
-    "translate host name|failed to resolve host": Meaning(
-        "no name server knows its host", ENOENT,
-        "check the host in the setting `ledger`",
-    ),
-    "password authentication failed": Meaning(
-        "the server does not take this user and password", EACCES,
-        "check both; in the address write %2F for /, %40 for @ and %3A for : of a password",
-    ),
-    "no password supplied": Meaning(
-        "the server wants a password, and there is none", EACCES,
-        'put the address with it into a variable, ledger = { env = "STAGE3_LEDGER" }, or the '
-        "password into libpq's password file",
-    ),
-    "authentication failed": Meaning(
-        "the server does not take this user", EACCES,
-        "check the user, and what the server's pg_hba.conf asks of it",
-    ),
-    "no pg_hba.conf entry": Meaning(
-        "the server lets nobody in by this way", EACCES,
-        "its pg_hba.conf has no line for this user, database and address: ask for one",
-    ),
-    "is not permitted to log in": Meaning(
-        "this role may not log in", EACCES,
-        "give it LOGIN, or name another user",
-    ),
-    "permission denied for database": Meaning(
-        "this role may not connect to that database", EACCES,
-        "GRANT CONNECT ON DATABASE … TO …, as the owner of the database",
-    ),
-    "too many c|remaining connection slots": Meaning(
-        "the server has no connection left", EAGAIN,
-        "raise its max_connections, or begin fewer drivers; each needs three",
-    ),
-    'role "': Meaning(
-        "the server does not know this user", EACCES,
-        "check the user in the setting `ledger`; without one it is the system's",
-    ),
-    'database "': Meaning(
-        "the server has no such database", ENOENT,
-        "make it with CREATE DATABASE … ENCODING 'UTF8', or correct the name in the setting "
-        "`ledger`",
-    ),
-    "does not match host name": Meaning(
-        "the server's certificate is for another name", EPROTO,
-        "name the host as its certificate does",
-    ),
-    "certificate verify failed": Meaning(
-        "the server's certificate is signed by nobody known", EPROTO,
-        "name its authority's certificate with ?sslrootcert=/PATH in the setting `ledger`",
-    ),
-    "root certificate file": Meaning(
-        "there is no file with the certificates of authorities", ENOENT,
-        "name one with ?sslrootcert=/PATH in the setting `ledger`",
-    ),
-    "does not support ssl": Meaning(
-        "the server does not encrypt", EPROTO,
-        "switch ssl on in its configuration; only a server of this machine may do without",
-    ),
-    "the database system is": Meaning(
-        "its server is starting or ending", EAGAIN,
-        _RUN_AGAIN,
-    ),
-    "server closed the connection": Meaning(
-        "its server, or what stands before it, hangs up before a word", ECONNRESET,
-        f"check that the server runs, and what stands in between; {_RUN_AGAIN}",
-    ),
-    "unsupported startup parameter": Meaning(
-        "a pooler stands between, and lends sessions out", EPROTO,
-        "name the server itself, and not the pooler",
-    ),
-    "no such file or directory": Meaning(
-        "its server has no socket there", ENOENT,
-        "check the folder of the socket and the port, and that the server runs",
-    ),
-}  # fmt: skip
-"""What libpq says where no session came to be; it has no codes for that. The first that fits."""
+_AWAY: Final = compiled(
+    "connection refused|timeout|translate host name|failed to resolve host|no such file or dir"
+    "|too many c|remaining connection slots|the database system is|server closed the connection"
+)
+"""Of what libpq says where no session came to be, which has no codes: the server may be there yet.
+In all else it refuses, or its own words are not known."""
 
 
 def not_connected(url: DatabaseUrl, project: str, error: Exception) -> LedgerFailed:
-    """Say why no session came to be, without a password."""
+    """Say why no session came to be, in the driver's words and without a password."""
     said = url.without_password(" ".join(str(error).split()))
-    for signs, meaning in _CONNECTING.items():
-        if any(sign in said.lower() for sign in signs.split("|")):
-            return meaning.of(url.shown(project))
-    unknown = Meaning(f"no session came to be: {said[:300]}", EPROTO, _RUN_AGAIN)
-    return unknown.of(url.shown(project))
+    if _AWAY.search(said.lower()):
+        number = ECONNREFUSED
+        hint = (
+            "see that the server runs, has a connection left (each driver needs three), and can be "
+            "reached at the host and port in the setting `ledger`; nothing was sent"
+        )
+    else:
+        number = EPROTO
+        hint = (
+            "check the address in the setting `ledger`: user, password (in it, write %2F for /, "
+            "%40 for @ and %3A for :), database, and ?sslrootcert=/PATH; and what the server's "
+            "pg_hba.conf asks of it"
+        )
+    problem = f"no session came to be: {said[:300]}"
+    return LedgerFailed(url.shown(project), problem, number=number, hint=hint)
 
 
 # What a session is like --------------------------------------------------------------------------

@@ -11,7 +11,7 @@ wherever a rule looks into another table: no ``search_path`` leads it elsewhere.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Final
 
 from stage3_plugin.domain.job import TOKEN_DIGITS
 from stage3_plugin.ledger.schema import (
@@ -19,9 +19,10 @@ from stage3_plugin.ledger.schema import (
     FROZEN,
     FROZEN_OF_A_JOB,
     INDICES,
-    IS_OPEN,
+    RULES,
     UNCHANGED,
     WAYS,
+    Rule,
 )
 
 VERSION_NAME: Final = "postgres_schema"
@@ -44,24 +45,6 @@ _KINDS = {
 }
 
 
-class _Rule(NamedTuple):
-    """What is refused, and in which words.
-
-    Attributes:
-        name: Of the trigger.
-        on: When it is asked: the moment, the table.
-        when: What it is asked for; all, if empty.
-        unless: In these cases it is not refused, which other tables decide.
-        words: Why it is refused.
-    """
-
-    name: str
-    on: str
-    when: str
-    words: str
-    unless: str = ""
-
-
 def _others(columns: tuple[str, ...]) -> str:
     new, old = (", ".join(f"{row}.{name}" for name in columns) for row in ("NEW", "OLD"))
     return f"({new}) IS DISTINCT FROM ({old})"
@@ -72,48 +55,34 @@ _NEWEST = (
 )
 
 _RULES = (
-    _Rule(
-        "a_purchase_begins_in_work", "BEFORE INSERT ON purchases", f"NOT NEW.{IS_OPEN}",
-        "a new purchase is in work",
-    ),
-    _Rule(
-        "a_purchase_is_there_before_its_job_is_accepted", "BEFORE INSERT ON purchases",
-        "NEW.job IS NOT NULL", "no job waits for this purchase",
+    RULES["a_purchase_begins_in_work"],
+    RULES["a_purchase_is_there_before_its_job_is_accepted"]._replace(
+        when="NEW.job IS NOT NULL",
         unless="""EXISTS (
     SELECT 1 FROM {schema}.jobs WHERE seq = NEW.job AND job_id IS NULL AND provider = NEW.provider
     AND (lane = 'batch') = (NEW.line IS NOT NULL)
     AND (lane = 'batch' OR NOT EXISTS (SELECT 1 FROM {schema}.purchases WHERE job = NEW.job))
   )""",
     ),
-    _Rule(
-        "a_purchase_goes_a_legal_way", "BEFORE UPDATE ON purchases",
-        f"NOT ({WAYS} OR (NEW.state = OLD.state AND OLD.state IN ('PAID', 'PAID_BAD')))",
-        "a purchase cannot go this way",
+    RULES["a_purchase_goes_a_legal_way"]._replace(
+        when=f"NOT ({WAYS} OR (NEW.state = OLD.state AND OLD.state IN ('PAID', 'PAID_BAD')))"
     ),
-    _Rule(
-        "a_job_is_known_before_it_is_accepted", "BEFORE UPDATE ON purchases",
-        "NEW.state = 'ACCEPTED'", "nobody knows by which name its job was accepted",
-        unless=(
-            "EXISTS (SELECT 1 FROM {schema}.jobs WHERE seq = NEW.job AND job_id IS NOT NULL)"
-        ),
+    RULES["a_job_is_known_before_it_is_accepted"]._replace(
+        when="NEW.state = 'ACCEPTED'",
+        unless="EXISTS (SELECT 1 FROM {schema}.jobs WHERE seq = NEW.job AND job_id IS NOT NULL)",
     ),
-    _Rule(
-        "a_picture_is_given_up_by_a_person", "BEFORE UPDATE ON purchases",
-        "OLD.state = 'PAID' AND NEW.state = 'PAID_BAD' AND NEW.decided_by IS DISTINCT FROM 'user'",
-        "only a person gives up a picture that was paid for",
+    RULES["a_picture_is_given_up_by_a_person"]._replace(
+        when="OLD.state = 'PAID' AND NEW.state = 'PAID_BAD' "
+        "AND NEW.decided_by IS DISTINCT FROM 'user'"
     ),
-    _Rule(
-        "a_setting_overrides_nobody", "BEFORE UPDATE ON purchases",
-        "NEW.state = 'WROTE_OFF' AND NEW.decided_by IS NOT DISTINCT FROM 'policy'",
-        "only a person writes this purchase off",
+    RULES["a_setting_overrides_nobody"]._replace(
+        when="NEW.state = 'WROTE_OFF' AND NEW.decided_by IS NOT DISTINCT FROM 'policy'",
         unless="""OLD.decided_by IS NULL AND NOT EXISTS (
     SELECT 1 FROM {schema}.jobs WHERE seq = OLD.job AND job_id IS NOT NULL
   )""",
     ),
-    _Rule(
-        "a_cost_is_corrected_by_a_person", "BEFORE UPDATE ON purchases",
-        "NEW.state = OLD.state AND OLD.state IN ('PAID', 'PAID_BAD')",
-        "a cost is only corrected by a person, behind its event",
+    RULES["a_cost_is_corrected_by_a_person"]._replace(
+        when="NEW.state = OLD.state AND OLD.state IN ('PAID', 'PAID_BAD')",
         unless=f"""NEW.decided_by IS NOT DISTINCT FROM 'user' AND NEW.cost_microusd IS NOT NULL
   AND NOT {_others(UNCHANGED)}
   AND EXISTS (
@@ -122,35 +91,26 @@ _RULES = (
     AND its.new = CAST(NEW.cost_microusd AS TEXT)
   )""",
     ),
-    _Rule(
-        "an_agreement_is_frozen", "BEFORE UPDATE ON purchases", _others(FROZEN),
-        "what a purchase began as never changes",
+    RULES["an_agreement_is_frozen"]._replace(on="BEFORE UPDATE ON purchases", when=_others(FROZEN)),
+    RULES["a_job_begins_unaccepted"],
+    RULES["a_job_is_accepted_once"]._replace(
+        when=f"OLD.job_id IS NOT NULL OR NEW.job_id IS NULL OR {_others(FROZEN_OF_A_JOB)}"
     ),
-    _Rule(
-        "a_job_begins_unaccepted", "BEFORE INSERT ON jobs", "NEW.job_id IS NOT NULL",
-        "a new job has not been accepted",
-    ),
-    _Rule(
-        "a_job_is_accepted_once", "BEFORE UPDATE ON jobs",
-        f"OLD.job_id IS NOT NULL OR NEW.job_id IS NULL OR {_others(FROZEN_OF_A_JOB)}",
-        "a job is accepted once, and nothing else of it ever changes",
-    ),
-    _Rule(
-        "an_event_is_not_changed", "BEFORE UPDATE ON events", "", "an event is never changed"
-    ),
-    _Rule(
-        "a_day_does_not_come_back", "BEFORE UPDATE ON meta", "OLD.name = 'last_day'",
-        "the last day only moves forward",
+    RULES["an_event_is_not_changed"],
+    RULES["a_day_does_not_come_back"]._replace(
+        when="OLD.name = 'last_day'",
         unless=f"""NEW.name = OLD.name AND (NEW.value >= OLD.value OR EXISTS (
     {_NEWEST} AND its.event = 'day_set' AND its.old = OLD.value AND its.new = NEW.value
   ))""",
     ),
-    _Rule(
-        "a_ledger_stays_what_it_is", "BEFORE UPDATE ON meta",
-        f"OLD.name IN ('{VERSION_NAME}', '{ID_NAME}')",
+    Rule(
+        "a_ledger_stays_what_it_is",
+        "BEFORE UPDATE ON meta",
         "what a ledger is never changes",
+        f"OLD.name IN ('{VERSION_NAME}', '{ID_NAME}')",
     ),
-)  # fmt: skip
+)
+"""Those of a file that a server needs, in its words for what may be nothing."""
 
 
 def tables(schema: str) -> Iterator[str]:

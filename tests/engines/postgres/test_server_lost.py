@@ -183,7 +183,7 @@ def test_a_server_that_refuses_a_role_meanwhile_is_not_waited_for(
         monkeypatch.setattr(PostgresEngine, "another", counted)
         postgres.execute(f"ALTER ROLE {role} NOLOGIN")
         engine.connection.close()
-        with pytest.raises(LedgerFailed, match="may not log in"):
+        with pytest.raises(LedgerFailed, match="not permitted to log in"):
             engine.execute("SELECT 1")
 
     assert len(tries) == 1

@@ -398,3 +398,13 @@ def test_a_row_that_was_not_written_by_us_is_told_and_not_believed(
         ledger.live(key_of("rain"))
     assert "stage3 verify" in (caught.value.hint or "")
     assert any(purchase.new.attempt_id in problem for problem in ledger.problems())
+
+
+@of_sqlite("its rules of rows that speak of others can be switched off")
+def test_a_row_that_speaks_of_another_which_is_not_there_is_told(ledger: Ledger) -> None:
+    """A file may have been written to by a program that did not switch the rule on."""
+    with databases.raw(ledger, lawless=True) as raw:
+        raw.execute("PRAGMA foreign_keys = 0")
+        raw.execute("INSERT INTO events VALUES (99, 98, 'asked', NULL, 'absent', '2026', '')")
+
+    assert "row 99 of events speaks of a purchase that is not there" in ledger.problems()
