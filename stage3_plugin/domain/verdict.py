@@ -17,6 +17,7 @@ from stage3_plugin.runtime.declared import (
     Hint,
     Message,
     Status,
+    Wrong,
     or_unknown,
 )
 
@@ -54,7 +55,7 @@ class VerdictKind(StrEnum):
 
 def _of_an_answer(kind: VerdictKind) -> VerdictKind:
     if kind is VerdictKind.NOT_SENT:
-        raise ValueError("should be one that an answer can have")
+        raise Wrong("should be one that an answer can have")
     return kind
 
 

@@ -45,7 +45,7 @@ from stage3_plugin.domain.money import Estimate, Prices, Share
 from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict
-from stage3_plugin.runtime.declared import Address, Name, ReadBy
+from stage3_plugin.runtime.declared import Address, Name, ReadBy, Wrong
 
 Next: TypeAlias = Verdict | Fetch | Accepted
 """What follows from the answer to the one request that is paid for."""
@@ -124,7 +124,7 @@ class BatchLane(Protocol):
 
 def _lane(found: object) -> object:
     if callable(found):
-        raise ValueError("should be a lane, and is what makes one")  # noqa: TRY004 - pydantic's own word
+        raise Wrong("should be a lane, and is what makes one")
     return found
 
 

@@ -32,6 +32,7 @@ from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.errors import ProviderBroken
 from stage3_plugin.providers.base import BatchLane, Provider
 from stage3_plugin.providers.replies.answers import MOST_PICTURES
+from stage3_plugin.runtime.declared import Wrong
 from stage3_plugin.runtime.system_errors import from_lack
 
 
@@ -120,10 +121,6 @@ class _GuardedProvider(_Guarded):
 
 
 # What is returned ---------------------------------------------------------------------------------
-
-
-class Wrong(Exception):
-    """What a value is instead of what it should be."""
 
 
 _STRICT = ConfigDict(strict=True, revalidate_instances="always", arbitrary_types_allowed=True)

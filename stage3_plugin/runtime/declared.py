@@ -38,6 +38,10 @@ OUR_HEADERS = frozenset(
 """What says how the request travels, or how long it is: only the client may set these."""
 
 
+class Wrong(ValueError):
+    """What a value should be, or is instead; pydantic has it told with where it stands."""
+
+
 @dataclass(frozen=True, slots=True)
 class ReadBy:
     """Has a value read by a function alone, whatever else its type says."""
@@ -66,19 +70,19 @@ def _address(url: str) -> str:
     except ValueError:
         is_one = False
     if not is_one:
-        raise ValueError("should be an http address")
+        raise Wrong("should be an http address")
     return url
 
 
 def _not_ours(name: str) -> str:
     if name.lower() in OUR_HEADERS:
-        raise ValueError(f"should not have the header {name.lower()}: the program itself sets it")
+        raise Wrong(f"should not have the header {name.lower()}: the program itself sets it")
     return name
 
 
 def _mapping(found: object) -> object:
     if not isinstance(found, Mapping):
-        raise ValueError("should be a mapping")  # noqa: TRY004 - pydantic's own word for it
+        raise Wrong("should be a mapping")
     return found
 
 
