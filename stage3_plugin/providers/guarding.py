@@ -13,7 +13,6 @@ out: it is no reason to keep a picture back.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import date
@@ -149,15 +148,16 @@ def _told(found: object, error: ValidationError) -> str:
     deepest = max(len(one["loc"]) for one in errors)
     told = [one for one in errors if len(one["loc"]) == deepest]
     steps = (str(step) for step in told[0]["loc"][1:])  # kinds have capitals, and fields have none
-    where = ".".join(step for step in steps if _FIELD.fullmatch(step))
-    should = " or ".join(dict.fromkeys(_SAYS.sub("", one["msg"]) for one in told))
+    where = ".".join(step for step in steps if step.isdigit() or _is_field(step))
+    words = (one["msg"][max(0, one["msg"].find("should")) :] for one in told)
+    should = " or ".join(dict.fromkeys(words))
     kind = type(found).__name__
     article = "an" if kind[0] in "AEIOUaeiou" else "a"
     return f"{article} {kind} {f'whose {where}' if where else 'that'} {should}"
 
 
-_FIELD = re.compile("[a-z_0-9]+")
-_SAYS = re.compile(r"^(Value error,|\w+) (?=should)")
+def _is_field(step: str) -> bool:
+    return step.isidentifier() and step.islower()
 
 
 def _whole(found: object, kinds: tuple[object, ...]) -> object:

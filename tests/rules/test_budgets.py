@@ -31,7 +31,7 @@ BUDGETS: Mapping[str, Mapping[str, int]] = {
         "maintenance": 3327,
         "policy": 1561,
         "previz": 7477,
-        "providers": 4735,
+        "providers": 4700,
         "purchase": 3949,
         "renderers": 1150,
         "runtime": 858,

@@ -8,12 +8,10 @@ the words mean: ``unbilled`` has that rule. Only then the words, before the stat
 from __future__ import annotations
 
 from dataclasses import replace
-from decimal import Decimal
 from urllib.parse import urlsplit
 
 from stage3_plugin.domain.addressing import canonical_address
 from stage3_plugin.domain.exchange import Fetch, Reply
-from stage3_plugin.domain.money import Usage
 from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.providers.replies.answers import (
@@ -269,9 +267,8 @@ def _may_be_billed_empty(known: Verdict, profile: Profile) -> bool:
 
 def _is_charged(known: Verdict) -> bool:
     """Return whether an error reports that it was charged."""
-    cost: Decimal | None = known.reported_usd
-    usage: Usage | None = known.usage
-    return cost > 0 if cost is not None else usage is not None
+    usd = known.reported_usd
+    return known.usage is not None if usd is None else usd > 0
 
 
 def _in_words(known: Verdict, meaning: Meaning, message: str, hint_s: float | None) -> Verdict:
