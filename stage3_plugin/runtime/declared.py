@@ -10,11 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, TypeAlias, cast
 from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
+    BeforeValidator,
     Field,
     NonNegativeInt,
     PositiveInt,
@@ -80,14 +81,14 @@ def _not_ours(name: str) -> str:
     return name
 
 
-def _mapping(found: object) -> object:
+def _mapping(found: Any) -> object:
     if not isinstance(found, Mapping):
         raise Wrong("should be a mapping")
-    return found
+    return cast("object", found)
 
 
 def _facts(found: Any) -> dict[str, str]:
-    facts: Mapping[Any, Any] = found if isinstance(found, Mapping) else {}
+    facts = cast("Mapping[Any, Any]", found if isinstance(found, Mapping) else {})
     return {one: fact for one, fact in facts.items() if isinstance(one, str) and type(fact) is str}
 
 
@@ -121,9 +122,9 @@ Count: TypeAlias = NonNegativeInt
 
 # Nothing is decided by these.
 
-Message: TypeAlias = Annotated[str, ReadBy(_told)]
+Message: TypeAlias = Annotated[str, BeforeValidator(_told)]
 """For people, in one line."""
-Fact: TypeAlias = Annotated[str, ReadBy(_cut)]
+Fact: TypeAlias = Annotated[str, BeforeValidator(_cut), or_unknown]
 Facts: TypeAlias = Annotated[Mapping[str, str], ReadBy(_facts)]
 Key: TypeAlias = Annotated[str, StringConstraints(max_length=MOST_FACT), or_unknown]
 Hint: TypeAlias = Annotated[Seconds, or_unknown]
