@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeAlias, cast
+from typing import Annotated, Any, TypeAlias
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -81,14 +81,18 @@ def _not_ours(name: str) -> str:
     return name
 
 
-def _mapping(found: Any) -> object:
-    if not isinstance(found, Mapping):
+def _is_mapping(found: object) -> bool:
+    return isinstance(found, Mapping)
+
+
+def _mapping(found: object) -> object:
+    if not _is_mapping(found):
         raise Wrong("should be a mapping")
-    return cast("object", found)
+    return found
 
 
 def _facts(found: Any) -> dict[str, str]:
-    facts = cast("Mapping[Any, Any]", found if isinstance(found, Mapping) else {})
+    facts: Mapping[Any, Any] = found if _is_mapping(found) else {}
     return {one: fact for one, fact in facts.items() if isinstance(one, str) and type(fact) is str}
 
 
