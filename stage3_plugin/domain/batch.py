@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal, TypeAlias
 
 from stage3_plugin.domain.exchange import Body, Fetch, Gone, Unclear, Unsaid
+from stage3_plugin.domain.exchange import Payload as Payload  # noqa: PLC0414 - a body names it
 from stage3_plugin.domain.job import Accepted, LineCount
 from stage3_plugin.domain.profile import Listing
 from stage3_plugin.domain.verdict import Verdict
@@ -26,7 +27,7 @@ from stage3_plugin.runtime.declared import (
     Name,
     Seconds,
     Words,
-    counts_of,
+    or_unknown,
 )
 
 UploadedAs: TypeAlias = Literal["lines", "reference"]
@@ -35,7 +36,7 @@ ShownAs: TypeAlias = Literal["file", "inline"]
 How: TypeAlias = Literal["completed", "expired", "cancelled", "failed"]
 """How a batch has ended."""
 Lacking: TypeAlias = Literal["never_ran", "unknown"]
-Lines: TypeAlias = Annotated[LineCount, counts_of(LineCount)]
+Lines: TypeAlias = Annotated[LineCount, or_unknown]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ from stage3_plugin.domain.job import Asked as Asked  # noqa: PLC0414 - a step na
 from stage3_plugin.domain.picture import InlinePicture, PictureSource, RemotePicture, SpooledPart
 from stage3_plugin.domain.reference import SentPicture
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
-from stage3_plugin.runtime.declared import MAPPING, Address, Headers, Hint, Line, Message
+from stage3_plugin.runtime.declared import Address, Headers, Hint, Line, Message, as_it_is
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class InlinePictureOf:
 
 Payload: TypeAlias = JsonValue | InlinePictureOf | Mapping[str, "Payload"] | Sequence["Payload"]
 """What becomes JSON; pictures are put in as it is sent, from buffers that all requests share."""
-Body: TypeAlias = Annotated[Mapping[str, Payload], MAPPING]
+Body: TypeAlias = Annotated[Mapping[str, Payload], as_it_is]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

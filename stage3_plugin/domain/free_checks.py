@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Field
 
 from stage3_plugin.domain.exchange import Reply
 from stage3_plugin.runtime.declared import Address, Fact, Message
@@ -67,7 +69,7 @@ class Ask:
     """
 
     url: Address
-    about: tuple[About, ...]
+    about: Annotated[tuple[About, ...], Field(min_length=1)]
     judge: Judge
     model: Fact | None = None
 

@@ -13,7 +13,9 @@ from dataclasses import dataclass, field, fields, replace
 from decimal import ROUND_CEILING, Decimal
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
-from stage3_plugin.runtime.declared import Count, counts_of, if_it_is, is_count, must
+from pydantic import Field
+
+from stage3_plugin.runtime.declared import Count, or_unknown
 
 if TYPE_CHECKING:
     from host_stub.contract import Cost, CostBasis
@@ -25,22 +27,10 @@ MOST_MICROUSD = MOST_USD * MICRO
 _WHOLE = Decimal(1)
 
 
-def _is_usd(found: object) -> bool:
-    return isinstance(found, Decimal) and found.is_finite() and 0 <= found <= MOST_USD
-
-
-Usd: TypeAlias = Annotated[Decimal, if_it_is(_is_usd)]
+Usd: TypeAlias = Annotated[Decimal, Field(ge=0, le=MOST_USD), or_unknown]
 """A figure that cannot be one is none: it is no reason to lose what was bought."""
-Share: TypeAlias = Annotated[
-    Decimal, must(lambda found: _is_usd(found) and found <= 1, "no Decimal from 0 to 1")
-]
-Microusd: TypeAlias = Annotated[
-    int,
-    must(
-        lambda found: is_count(found) and found <= MOST_MICROUSD,
-        "no whole number of millionths of a dollar",
-    ),
-]
+Share: TypeAlias = Annotated[Decimal, Field(ge=0, le=1)]
+Microusd: TypeAlias = Annotated[Count, Field(le=MOST_MICROUSD)]
 LEAST_PICTURE_TOKENS = 64
 """The smallest picture on record has 120; fewer than this are no count of a picture's tokens."""
 
@@ -132,7 +122,7 @@ class Usage:
         return not self.input_text and not self.input_image
 
 
-Tokens: TypeAlias = Annotated[Usage, counts_of(Usage)]
+Tokens: TypeAlias = Annotated[Usage, or_unknown]
 _CLASSES = tuple(one.name for one in fields(Usage))
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from stage3_plugin.runtime.declared import Count, Text
+from stage3_plugin.runtime.declared import Count
 
 EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
 """Of picture files, by their media type."""
@@ -50,14 +50,14 @@ class SpooledPart:
 class InlinePicture:
     """A picture short enough to have stayed in the document: base64, data URLs included."""
 
-    base64: Text = field(repr=False)
+    base64: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class RemotePicture:
     """A picture that must be fetched; the address is absolute, ``http`` or ``https``."""
 
-    url: Text
+    url: str
 
 
 PictureSource: TypeAlias = SpooledPart | InlinePicture

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Annotated, Literal, TypeAlias, get_args
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import AfterValidator
 
 from stage3_plugin.domain.money import Tokens, Usd
 from stage3_plugin.domain.picture import PictureSource
@@ -15,13 +17,13 @@ from stage3_plugin.runtime.declared import (
     Hint,
     Message,
     Status,
-    if_it_is,
-    must,
+    Wrong,
+    or_unknown,
 )
 
 RefusedFor: TypeAlias = Literal["prompt", "reference", "output", "rights", "input"]
 """What a refusal is about; ``input`` is the prompt or a reference, and it is not said which."""
-Cause: TypeAlias = Annotated[RefusedFor, if_it_is(get_args(RefusedFor).__contains__)]
+Cause: TypeAlias = Annotated[RefusedFor, or_unknown]
 """One that is not known is none."""
 
 
@@ -51,13 +53,13 @@ class VerdictKind(StrEnum):
     """Sent, and no complete answer: it may have been billed."""
 
 
-Said: TypeAlias = Annotated[
-    VerdictKind,
-    must(
-        lambda found: isinstance(found, VerdictKind) and found is not VerdictKind.NOT_SENT,
-        "no VerdictKind that an answer can have",
-    ),
-]
+def _of_an_answer(kind: VerdictKind) -> VerdictKind:
+    if kind is VerdictKind.NOT_SENT:
+        raise Wrong("should be one that an answer can have")
+    return kind
+
+
+Said: TypeAlias = Annotated[VerdictKind, AfterValidator(_of_an_answer)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

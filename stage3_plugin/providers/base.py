@@ -45,7 +45,7 @@ from stage3_plugin.domain.money import Estimate, Prices, Share
 from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict
-from stage3_plugin.runtime.declared import Address, Name, must
+from stage3_plugin.runtime.declared import Address, Name, ReadBy, Wrong
 
 Next: TypeAlias = Verdict | Fetch | Accepted
 """What follows from the answer to the one request that is paid for."""
@@ -122,9 +122,13 @@ class BatchLane(Protocol):
         ...
 
 
-Lane: TypeAlias = Annotated[
-    BatchLane, must(lambda found: not callable(found), "a batch that is no lane but makes one")
-]
+def _lane(found: object) -> object:
+    if callable(found):
+        raise Wrong("should be a lane, and is what makes one")
+    return found
+
+
+Lane: TypeAlias = Annotated[BatchLane, ReadBy(_lane)]
 
 
 class Provider(Protocol):

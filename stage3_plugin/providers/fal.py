@@ -14,7 +14,6 @@ none.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -37,7 +36,7 @@ from stage3_plugin.domain.exchange import (
     Unsaid,
 )
 from stage3_plugin.domain.free_checks import Ask, Finding, Price
-from stage3_plugin.domain.job import Accepted, is_for, seed_of
+from stage3_plugin.domain.job import Accepted
 from stage3_plugin.domain.money import MOST_USD
 from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.request import PictureRequest
@@ -46,8 +45,8 @@ from stage3_plugin.providers.base import Looked, Next, Polled
 from stage3_plugin.providers.models import inputs_of
 from stage3_plugin.providers.prices import listed_usd
 from stage3_plugin.providers.profiles import profile_named
-from stage3_plugin.providers.queue import MOST_SEED, Queue, since, with_inputs
-from stage3_plugin.providers.replies.answers import details_of, with_pictures
+from stage3_plugin.providers.queue import Queue, since, with_inputs
+from stage3_plugin.providers.replies.answers import MOST_PICTURES, details_of, with_pictures
 from stage3_plugin.providers.replies.figures import figure_of
 from stage3_plugin.providers.replies.free_answers import unsure
 from stage3_plugin.providers.replies.hints import told_to_retry
@@ -111,7 +110,7 @@ class Fal(Queue):
 
     Options = FalOptions
     _forbids_keys = True
-    _id, _listed, _seed = "request_id", ("items",), ("seed",)
+    _id, _listed, _given, _seed = "request_id", ("items",), "json_input", ("seed",)
     _poll, _result, _cancel = ("status_url",), ("response_url",), ("cancel_url",)
     _calls = "fal calls the job"
     _no_model = "has no such endpoint"
@@ -131,11 +130,11 @@ class Fal(Queue):
     def begin(self, request: PictureRequest) -> Send:
         """Return the request to send for a picture."""
         model, form = self.model_of(request), self.form_of(request)
-        known = self.known_as(model)
+        inputs = inputs_of("fal", self.known_as(model))
         in_pixels = {"image_size": {"width": request.width_px, "height": request.height_px}}
         size = in_pixels if form is None else form.said("aspect_ratio", "resolution")
-        payload, dropped = self.wishes(request, inputs_of("fal", known), form, size)
-        path = _in_a_path(endpoint_of(model, shows=bool(request.shown), of=known))
+        payload, dropped = self.wishes(request, inputs, form, size)
+        path = _in_a_path(inputs.endpoint_of(model, shows=bool(request.shown)))
         url = f"{self.base_url}/{path}"
         return Send(url=url, payload=payload, headers=HEADERS, dropped=dropped)
 
@@ -156,7 +155,8 @@ class Fal(Queue):
             return Poll(url=self._record_url(job.job_id), of="record")
         if _is_being_made(reply):
             return Poll(url=job.poll_url)
-        if _is_about_us(reply) or not isinstance(reply.document, dict):
+        is_about_us = reply.status in ABOUT_US or 300 <= reply.status < 400
+        if is_about_us or not isinstance(reply.document, dict):
             return self.says_nothing(reply)
         if of == "record" or job.result_url is None:  # one that was found has no other page
             return self._of_record(reply, job)
@@ -167,27 +167,23 @@ class Fal(Queue):
 
     def look_for(self, lost: Lost) -> str:
         """Return where the history begins that would have a lost request's job."""
-        return self._listing(lost, "")
+        return self._history(lost.endpoint, f"start={since(lost)}", "limit=100")
 
     def _problem_of(self, reply: Reply, lost: Lost) -> Unsaid | None:  # noqa: ARG002 - it is of the request
         told = "its seed is a person's, by which no job can be told from another"
         return Unsaid(message=told) if lost.token is None else None
 
-    def _is_it(self, item: Json, lost: Lost) -> bool:
-        name, token = name_at(item, self._id), lost.token or ""
-        is_asked = text_at(item, "endpoint_id") in self._siblings(lost.endpoint)
-        is_seed = figure_of(at(item, "json_input", "seed"), most=MOST_SEED) == seed_of(token)
-        is_prompt = is_for(token, text_at(item, "json_input", "prompt"))
-        return is_asked and is_seed and is_prompt and name != "" and name not in lost.taken
+    def _is_of(self, item: Json, endpoint: str) -> bool:
+        return text_at(item, "endpoint_id") in self._siblings(endpoint)
 
     def _of_listed(self, item: Json) -> Accepted:
         name = name_at(item, self._id)
         return Accepted(job_id=name, poll_url=self._record_url(name), keeps_s=self._keeps_s)
 
     def _not_among(self, items: list[JsonValue], reply: Reply, lost: Lost) -> Looked:  # noqa: ARG002 - the page names the next one
-        cursor = name_at(reply.document, "next_cursor")
+        cursor = quote(name_at(reply.document, "next_cursor"), safe="")
         has_more = at(reply.document, "has_more") is True and cursor
-        return NotListed(next_url=self._listing(lost, cursor) if has_more else None)
+        return NotListed(next_url=f"{self.look_for(lost)}&cursor={cursor}" if has_more else None)
 
     def checks(self, models: tuple[str, ...]) -> tuple[Ask | Finding, ...]:
         """Return what can be asked for free: the list of prices, which has what there is."""
@@ -232,9 +228,7 @@ class Fal(Queue):
         output = at(found, "json_output")
         if not isinstance(output, dict) and status < 400:
             return Gone(message="fal's history has its output no more")
-        return self._outcome(
-            Reply(status=status, headers={}, document=output, parts=reply.parts), job
-        )
+        return self._outcome(replace(reply, status=status, headers={}, document=output), job)
 
     def _outcome(self, reply: Reply, job: Accepted) -> Polled:
         """Judge what came of a job: pictures, or the model's own error."""
@@ -243,18 +237,17 @@ class Fal(Queue):
         if not 200 <= reply.status < 300:
             return self._rejected(reply, job)
         known = self.ended(reply, job, VerdictKind.PICTURES)
-        details = {**details_of(reply), **known.details}
         units = cleaned(reply.headers.get("x-fal-billable-units", ""), most=40)
-        if units:
-            details["billable_units"] = units
+        billed = {"billable_units": units} if units else {}
+        details = {**details_of(reply), **known.details, **billed}
         known = replace(known, listed_usd=self._listed_usd(reply), details=details)
         return self._of_pictures(reply, known)
 
     def _of_pictures(self, reply: Reply, known: Verdict) -> Polled:
         entries = items_at(reply.document, "images") or items_at(reply.document, "image")
-        flagged = items_at(reply.document, "has_nsfw_concepts")
-        shown = [not (number < len(flagged) and flagged[number] is True) for number in range(64)]
-        good = [entry for entry, is_shown in zip(entries, shown, strict=False) if is_shown]
+        is_flagged = at(reply.document, "has_nsfw_concepts")
+        numbered = enumerate(entries[:MOST_PICTURES])
+        good = [entry for number, entry in numbered if at(is_flagged, number) is not True]
         texts = (one if isinstance(one, str) else text_at(one, "url") for one in good)
         sources = self.sources_of(reply, texts)
         if sources:
@@ -270,9 +263,8 @@ class Fal(Queue):
         step = self.judged(reply)
         if step.sources:
             return with_pictures(known, step.sources)
-        return (
-            self._called(word) if word else Unclear(message="a result in a shape that is not known")
-        )
+        strange = Unclear(message="a result in a shape that is not known")
+        return self._called(word) if word else strange
 
     def _rejected(self, reply: Reply, job: Accepted) -> Verdict:
         """Judge the model's own error below 500: it may have been billed, whatever it is."""
@@ -302,39 +294,21 @@ class Fal(Queue):
 
     def _record_url(self, job_id: str) -> str:
         """Return where the history has one job; unlike a listing it reaches back 90 days."""
-        endpoints = _many(self._siblings(self.endpoint.model))
+        return self._history(self.endpoint.model, f"request_id={quote(job_id, safe='')}")
+
+    def _history(self, model: str, *asked: str) -> str:
+        endpoints = ",".join(quote(endpoint, safe="/") for endpoint in self._siblings(model))
         page = f"{self._platform}/models/requests/by-endpoint?endpoint_id={endpoints}"
-        return f"{page}&request_id={quote(job_id, safe='')}&expand=payloads"
+        return "&".join((page, *asked, "expand=payloads"))
 
     def _siblings(self, model: str) -> tuple[str, ...]:
-        known = self.known_as(model)
-        both = (endpoint_of(model, shows=shows, of=known) for shows in (False, True))
+        inputs = inputs_of("fal", self.known_as(model))
+        both = (inputs.endpoint_of(model, shows=shows) for shows in (False, True))
         return tuple(dict.fromkeys(both))
-
-    def _listing(self, lost: Lost, cursor: str) -> str:
-        page = f"{self._platform}/models/requests/by-endpoint"
-        asked = f"endpoint_id={_many(self._siblings(lost.endpoint))}&start={since(lost)}&limit=100"
-        more = f"&cursor={quote(cursor, safe='')}" if cursor else ""
-        return f"{page}?{asked}&expand=payloads{more}"
 
 
 _NO_PAGE_OF_KEYS = unsure("key", "no free page says whether it may buy pictures")
 _NO_PAGE_OF_MONEY = unsure("account", "no free page says what is left of its balance")
-
-
-def endpoint_of(model: str, *, shows: bool, of: str = "") -> str:
-    """Return which endpoint is asked: of a family with two, the one that takes references.
-
-    Args:
-        model: The one that is named.
-        shows: Whether references are shown to it.
-        of: The model whose family it is of; its own where none is named.
-    """
-    return inputs_of("fal", of or model).endpoint_of(model, shows=shows)
-
-
-def _many(endpoints: Sequence[str]) -> str:
-    return ",".join(quote(endpoint, safe="/") for endpoint in endpoints)
 
 
 def _in_a_path(endpoint: str) -> str:
@@ -368,10 +342,6 @@ def _named(reply: Reply, of: Asked) -> str:
     """
     of_a_result = reply.headers.get("x-fal-request-id", "") if of == "result" else ""
     return of_a_result or text_at(reply.document, "request_id")
-
-
-def _is_about_us(reply: Reply) -> bool:
-    return reply.status in ABOUT_US or 300 <= reply.status < 400
 
 
 def _is_of_the_job(reply: Reply, job: Accepted) -> bool:

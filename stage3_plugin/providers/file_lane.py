@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
-from typing import ClassVar, Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias, get_args
 from urllib.parse import quote
 
 from pydantic import JsonValue
@@ -35,7 +35,6 @@ from stage3_plugin.providers.base import Looked
 from stage3_plugin.providers.hosted import Hosted
 from stage3_plugin.providers.prices import share_in_batch
 from stage3_plugin.providers.replies.batches import (
-    known,
     line_count,
     not_taken,
     of_a_line,
@@ -83,12 +82,7 @@ class FileLane(ABC):
     """Where a batch has the word for how it is."""
     _pending: ClassVar[frozenset[str]]
     """Words of a batch that goes on."""
-    _ends: ClassVar[Mapping[str, How]] = {
-        "completed": "completed",
-        "expired": "expired",
-        "cancelled": "cancelled",
-        "failed": "failed",
-    }
+    _ends: ClassVar[Mapping[str, How]] = {word: word for word in get_args(How)}
     """Those of one that has ended."""
     _cut_short: ClassVar[frozenset[str]] = frozenset()
     """Those of one whose other lines were never begun."""
@@ -207,7 +201,7 @@ class FileLane(ABC):
         word = self._word(document)
         lines, how = self._lines(document), self._ends.get(word)
         if word in self._pending:
-            return BatchMaking(lines=known(lines), message=word.lower())
+            return BatchMaking(lines=lines if lines and lines.total else None, message=word.lower())
         if how is None:
             shown = cleaned(word, most=80)
             return Unclear(message=f"{self._of.who} calls the batch {shown!r}, which is not known")

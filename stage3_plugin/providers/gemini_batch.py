@@ -37,7 +37,8 @@ from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.providers.file_lane import DAY_S, FileLane, Lacks, is_good
 from stage3_plugin.providers.prices import most_tokens_in
-from stage3_plugin.providers.replies.batches import count_of, not_taken
+from stage3_plugin.providers.replies.batches import not_taken
+from stage3_plugin.providers.replies.figures import count_of
 from stage3_plugin.providers.replies.polling import is_gone, unsaid
 from stage3_plugin.providers.replies.reading import Json, at, int_at, name_at, path_at, text_at
 from stage3_plugin.providers.replies.taxonomy import meanings

@@ -5,20 +5,21 @@ is done with it: a request before it leaves, an estimate before money is held by
 an answer is given up by it. Apart from the providers, so that none of them has to think of it, and
 from those that ask them, so that a fault is never taken for one of the disk or of ours.
 
-Nothing here names a call or a field: what a call returns is declared by its protocol, and what a
-field must be by the type that it has in the domain. What decides is refused where it is not what it
-should be; then the answer is kept, and a later run asks a mended provider again. A fact beside it,
-such as a request's name, is only left out: it is no reason to keep a picture back.
+What a call returns is declared by its protocol, and pydantic holds it to that, strictly and field
+by field. What decides is refused where it is not what it should be; then the answer is kept, and a
+later run asks a mended provider again. A fact beside it, such as a request's name, is only left
+out: it is no reason to keep a picture back.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import replace
 from datetime import date
 from functools import cache, partial
-from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin, get_type_hints
+from typing import Any, cast, get_args, get_type_hints
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from stage3_plugin.domain.batch import BatchEnded, LineSaid, Upload, Uploaded
 from stage3_plugin.domain.exchange import Fetch, Reply, Send
@@ -30,7 +31,7 @@ from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.errors import ProviderBroken
 from stage3_plugin.providers.base import BatchLane, Provider
 from stage3_plugin.providers.replies.answers import MOST_PICTURES
-from stage3_plugin.runtime.declared import Rule, Wrong, must
+from stage3_plugin.runtime.declared import Wrong
 from stage3_plugin.runtime.system_errors import from_lack
 
 
@@ -66,17 +67,17 @@ class _Guarded:
         if declared is None:
             raise AttributeError(call)
         if isinstance(declared, property):
-            return self._looked_at(call, _returned(declared.fget), lambda: getattr(self._of, call))
+            return self._looked_at(call, declared.fget, lambda: getattr(self._of, call))
         asked = self.__dict__[call] = partial(self._asked, call)
         return asked
 
     def _asked(self, call: str, *given: object) -> Any:
-        rule = _returned(vars(self._protocol)[call])
-        return self._looked_at(call, rule, lambda: getattr(self._of, call)(*given))
+        declared = vars(self._protocol)[call]
+        return self._looked_at(call, declared, lambda: getattr(self._of, call)(*given))
 
-    def _looked_at(self, call: str, rule: Rule, ask: Callable[[], object]) -> Any:
+    def _looked_at(self, call: str, declared: Any, ask: Callable[[], object]) -> Any:
         try:
-            return rule(ask())
+            return _read(declared, ask())
         except Wrong as wrong:
             raise ProviderBroken(self._name, f"{self._within}{call}", f"returned {wrong}") from None
         except (Exception, SystemExit) as error:
@@ -111,114 +112,77 @@ class _GuardedProvider(_Guarded):
     def _judging(self, ask: Ask) -> Ask:
         def judge(_: Ask, reply: Reply, today: date) -> tuple[Finding, ...]:
             found: tuple[Finding, ...] = self._looked_at(
-                "judge of checks", _rule(tuple[Finding, ...]), lambda: ask.judged(reply, today)
+                "judge of checks", Ask.judged, lambda: ask.judged(reply, today)
             )
             return found
 
         return replace(ask, judge=judge)
 
 
-# From a declaration to its rule ------------------------------------------------------------------
+# What is returned ---------------------------------------------------------------------------------
+
+
+_STRICT = ConfigDict(strict=True, revalidate_instances="always", arbitrary_types_allowed=True)
 
 
 @cache
-def _returned(call: Callable[..., object]) -> Rule:
-    return _rule(get_type_hints(call, include_extras=True)["return"])
+def _returned(call: Callable[..., object]) -> tuple[TypeAdapter[tuple[Any]], tuple[object, ...]]:
+    """Return what reads what a call returns, and the kinds of it, if there are several."""
+    declared: Any = get_type_hints(call, include_extras=True)["return"]
+    return TypeAdapter(tuple[declared], config=_STRICT), get_args(declared)
 
 
-@cache
-def _rule(declared: Any) -> Rule:
-    """Return the rule of a type: its own, or that of what it is made of."""
-    kind: Any = get_origin(declared) or declared
-    parts = get_args(declared)
-    if kind is Annotated:
-        own: Rule = parts[1]
-        return own
-    if kind is Literal:
-        return must(parts.__contains__, f"none of {', '.join(parts)}")
-    if kind in {Union, UnionType}:
-        known = [one for one in parts if one is not NoneType]
-        rule = _rule(known[0]) if len(known) == 1 else _a(*known)
-        return _or_none(rule) if NoneType in parts else rule
-    if kind in {tuple, frozenset}:
-        return _each(kind, _rule(parts[0]))
-    if is_dataclass(kind):
-        return _a(cast("type", kind))
-    return must(
-        lambda found: callable(found) if kind is Callable else isinstance(found, kind),
-        f"no {kind.__name__}",
-    )
+def _read(call: Callable[..., object], found: object) -> object:
+    """Return what was returned as it is believed."""
+    reads, kinds = _returned(call)
+    try:
+        (believed,) = reads.validate_python((found,))
+    except ValidationError as error:
+        raise Wrong(_told(found, error)) from None
+    return _whole(believed, kinds)
 
 
-def _or_none(rule: Rule) -> Rule:
-    return lambda found: None if found is None else rule(found)
+def _told(found: object, error: ValidationError) -> str:
+    """Say where what is wrong stands, and what it should be."""
+    errors = error.errors(include_url=False, include_input=False)
+    deepest = max(len(one["loc"]) for one in errors)
+    told = [one for one in errors if len(one["loc"]) == deepest]
+    steps = (str(step) for step in told[0]["loc"][1:])  # kinds have capitals, and fields have none
+    where = ".".join(step for step in steps if step.isdigit() or _is_field(step))
+    words = (one["msg"][max(0, one["msg"].find("should")) :] for one in told)
+    should = " or ".join(dict.fromkeys(words))
+    kind = type(found).__name__
+    article = "an" if kind[0] in "AEIOUaeiou" else "a"
+    return f"{article} {kind} {f'whose {where}' if where else 'that'} {should}"
 
 
-def _each(kind: Any, rule: Rule) -> Rule:
-    def of_each(found: Any) -> object:
-        if not isinstance(found, kind):
-            raise Wrong(f"no {kind.__name__}")
-        believed = kind(map(rule, found))
-        return found if believed == found else believed
-
-    return of_each
+def _is_field(step: str) -> bool:
+    return step.isidentifier() and step.islower()
 
 
-def _a(*kinds: type) -> Rule:
-    """Want one of these, with each of its fields as its type is declared."""
-    wanted = " or ".join(map(_kind, kinds))
-
-    def rule(found: Any) -> object:
-        kind = next((kind for kind in kinds if isinstance(found, kind)), None)
-        if kind is None:
-            told = "nothing" if found is None else _kind(found.__class__)
-            raise Wrong(f"{told} where {wanted} was expected")
-        otherwise: dict[str, object] = {}
-        for name, rule_of_it in _fields(kind):
-            value = getattr(found, name)
-            try:
-                believed = rule_of_it(value)
-            except Wrong as wrong:
-                raise Wrong(f"{_kind(kind)} whose {name} is {wrong}") from None
-            if believed is not value:
-                otherwise[name] = believed
-        return _whole(replace(found, **otherwise) if otherwise else found, kinds)
-
-    return rule
-
-
-@cache
-def _fields(kind: type) -> tuple[tuple[str, Rule], ...]:
-    unfollowed = {"Payload": object}  # what it holds may hold it
-    declared = get_type_hints(kind, localns=unfollowed, include_extras=True)
-    return tuple((one.name, _rule(declared[one.name])) for one in fields(kind))
-
-
-def _kind(kind: type[object]) -> str:
-    return f"{'an' if kind.__name__[0] in 'AEIOUaeiou' else 'a'} {kind.__name__}"
-
-
-def _whole(found: object, kinds: tuple[type, ...]) -> object:
+def _whole(found: object, kinds: tuple[object, ...]) -> object:
     """Refuse what is right in each field, and wrong as a whole, or where it stands."""
     match found:
         case Estimate(low_microusd=int(low), high_microusd=int(high)) if low > high:
             raise Wrong("an Estimate whose low_microusd is above its high_microusd")
         case Fetch(sources=()) | Verdict(kind=VerdictKind.PICTURES, sources=()) if Fetch in kinds:
             raise Wrong("pictures without a source of one, to be paid for and bought again")
-        case Fetch(sources=sources):
-            return replace(found, sources=sources[:MOST_PICTURES])
+        case Fetch():
+            return replace(found, sources=found.sources[:MOST_PICTURES])
         case Verdict(kind=VerdictKind.PICTURES) if Accepted in kinds and Fetch not in kinds:
             raise Wrong("pictures where a batch was expected")
         case Verdict() if Uploaded in kinds and _may_be_paid(found):
             raise Wrong("a Verdict on an upload that may be billed, or has pictures")
-        case Ask(about=()):
-            raise Wrong("an Ask about nothing")
         case Upload(has_file=True, payload=Mapping()):
             raise Wrong("an Upload with a payload beside its file")
         case BatchEnded(verdict=Verdict() as verdict) if found.files or _may_be_paid(verdict):
             raise Wrong("a BatchEnded in which nothing was begun, with files or to be paid for")
         case LineSaid(never_ran=True) if _may_be_paid(found.step) or found.step.sources:
             raise Wrong("a LineSaid that never ran, and may be billed")
+        case LineSaid():
+            return replace(
+                found, step=cast("Verdict | Fetch", _whole(found.step, (Verdict, Fetch)))
+            )
         case _:
             return found
 

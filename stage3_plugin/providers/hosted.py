@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, astuple, replace
 from datetime import date
 from decimal import Decimal
 from typing import ClassVar
@@ -327,8 +327,6 @@ def need_options(provider: str, model: str, options: Mapping[str, JsonValue]) ->
 
 def _costs_nothing(prices: Prices | None, flat_usd: Decimal | None) -> bool:
     """Return whether the settings say that a picture costs nothing: every price in them is zero."""
-    set_prices = [] if prices is None else [prices.output_image, prices.input_text]
-    set_prices += [] if prices is None else [prices.input_image, prices.output_text]
-    figures = [figure for figure in (flat_usd, *set_prices) if figure is not None]
-    says_so = flat_usd is not None or (prices is not None and prices.output_image is not None)
-    return says_so and not any(figures)
+    known = prices or Prices()
+    says_so = flat_usd is not None or known.output_image is not None
+    return says_so and not any((flat_usd, *astuple(known)))

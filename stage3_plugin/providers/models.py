@@ -18,7 +18,7 @@ from decimal import Decimal
 from fractions import Fraction
 from importlib.resources import files
 from itertools import groupby
-from typing import Annotated, Literal, TypeAlias, TypeVar
+from typing import Annotated, Literal, TypeAlias, TypeVar, get_args
 
 from pydantic import (
     BaseModel,
@@ -267,12 +267,7 @@ class Inputs(_OfFamily):
     @property
     def unsaid(self) -> frozenset[Unsayable]:
         """What there is no input for."""
-        said: dict[Unsayable, object] = {
-            "output_format": self.output_format,
-            "background": self.background,
-            "quality": self.quality,
-        }
-        return frozenset(name for name, is_said in said.items() if not is_said)
+        return frozenset(name for name in get_args(Unsayable) if not getattr(self, name))
 
     def makes(self, *sides_px: int) -> bool:
         """Return whether a size can be asked for in pixels."""

@@ -8,23 +8,22 @@ request says by itself is not said twice.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from functools import cache
-from importlib.resources import files
 
 from pydantic import BaseModel, JsonValue, ValidationError
 
 from stage3_plugin.errors import ProviderBroken, SettingsRefused
 from stage3_plugin.providers.models import who_has
+from stage3_plugin.providers.profiles import shipped
 from stage3_plugin.settings import ProviderOptions
 
 
 @cache
 def reserved() -> Mapping[str, str]:
     """Return names that no provider's options may have, in whatever letters, and why."""
-    text = files("stage3_plugin.providers").joinpath("options.toml").read_text(encoding="utf-8")
-    return {name: row["why"] for row in tomllib.loads(text)["reserved"] for name in row["names"]}
+    rows = shipped("options.toml")["reserved"]
+    return {name: row["why"] for row in rows for name in row["names"]}
 
 
 def options_of(

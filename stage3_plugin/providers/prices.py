@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from functools import lru_cache
 from typing import TypeVar
@@ -61,12 +61,7 @@ def prices_of(provider: str, model: str) -> Prices | None:
     _, row, _ = _rows_of(provider, model)
     if row is None:
         return None
-    return Prices(
-        input_text=row.input_text,
-        input_image=row.input_image,
-        output_text=row.output_text,
-        output_image=row.output_image,
-    )
+    return Prices(**{one.name: getattr(row, one.name) for one in fields(Prices)})
 
 
 def share_in_batch(provider: str, model: str) -> Decimal | None:
@@ -118,11 +113,7 @@ def estimate(
     found = found.of_third_party() if is_third_partys else found
     if flat_usd is None or found.high_microusd is None:
         return found
-    return Estimate(
-        low_microusd=found.low_microusd,
-        high_microusd=max(found.high_microusd, to_microusd(flat_usd)),
-        is_third_partys=found.is_third_partys,
-    )
+    return replace(found, high_microusd=max(found.high_microusd, to_microusd(flat_usd)))
 
 
 def _as_billed(request: PictureRequest, provider: str, model: str, api: str) -> PictureRequest:

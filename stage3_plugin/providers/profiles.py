@@ -1,4 +1,4 @@
-"""What is known of our vendors beforehand, as data: ``profiles.toml``."""
+"""What is known of our vendors beforehand, as data: ``profiles.toml``; and how tables are read."""
 
 from __future__ import annotations
 
@@ -9,6 +9,12 @@ from importlib.resources import files
 from typing import Any
 
 from stage3_plugin.domain.profile import Listing, Profile
+
+
+def shipped(name: str) -> dict[str, Any]:
+    """Return a table that lies beside these modules."""
+    text = files("stage3_plugin.providers").joinpath(name).read_text(encoding="utf-8")
+    return tomllib.loads(text)
 
 
 def profile_named(name: str) -> Profile:
@@ -22,5 +28,4 @@ def profile_named(name: str) -> Profile:
 
 @cache
 def _rows() -> Mapping[str, Mapping[str, Any]]:
-    text = files("stage3_plugin.providers").joinpath("profiles.toml").read_text(encoding="utf-8")
-    return tomllib.loads(text)
+    return shipped("profiles.toml")

@@ -27,7 +27,7 @@ from stage3_plugin.domain.exchange import (
     Unclear,
     Unsaid,
 )
-from stage3_plugin.domain.job import Accepted, seed_of
+from stage3_plugin.domain.job import Accepted, is_for, seed_of
 from stage3_plugin.domain.money import MOST_USD
 from stage3_plugin.domain.picture import PictureSource, RemotePicture
 from stage3_plugin.domain.profile import Profile
@@ -101,6 +101,8 @@ class Queue(Hosted, ABC):
     """Where it has the seed that it was made from."""
     _listed: ClassVar[Path] = ()
     """Where a page of the listing has its jobs."""
+    _given: ClassVar[str] = "input"
+    """Where one of these has what was asked of its model."""
 
     # What is sent --------------------------------------------------------------------------------
 
@@ -302,7 +304,15 @@ class Queue(Hosted, ABC):
         return None
 
     def _is_it(self, item: Json, lost: Lost) -> bool:
-        """Return whether an entry of the listing is the job of a lost request."""
+        """Return whether an entry of the listing is a lost request's job: by its seed and words."""
+        token, given = lost.token or "", at(item, self._given)
+        is_seed = figure_of(at(given, "seed"), most=MOST_SEED) == seed_of(token)
+        is_asked = is_seed and is_for(token, text_at(given, "prompt"))
+        is_new = name_at(item, self._id) not in {"", *lost.taken}
+        return is_asked and is_new and self._is_of(item, lost.endpoint)
+
+    def _is_of(self, item: Json, endpoint: str) -> bool:
+        """Return whether an entry is of the endpoint that was asked, as far as it says so."""
         raise NotImplementedError(f"{self._profile.name} has no listing")
 
     def _not_among(self, items: list[JsonValue], reply: Reply, lost: Lost) -> Looked:

@@ -35,7 +35,7 @@ from stage3_plugin.domain.exchange import (
     Unsaid,
 )
 from stage3_plugin.domain.free_checks import Ask, Finding
-from stage3_plugin.domain.job import Accepted, is_for, seed_of
+from stage3_plugin.domain.job import Accepted, seed_of
 from stage3_plugin.domain.money import Estimate
 from stage3_plugin.domain.picture import InlinePicture, PictureSource, RemotePicture
 from stage3_plugin.domain.profile import Profile
@@ -197,13 +197,8 @@ class Replicate(Queue):
             return None
         return Unsaid(message="a page of the listing does not say where the next one is")
 
-    def _is_it(self, item: Json, lost: Lost) -> bool:
-        """Return whether a prediction is the lost one: of its model, with its seed and words."""
-        token = lost.token
-        if token is None or not is_for(token, text_at(item, "input", "prompt")):
-            return False
-        is_of_it = at(item, "input", "seed") == seed_of(token) and _is_of(item, lost.endpoint)
-        return is_of_it and text_at(item, "id") not in lost.taken
+    def _is_of(self, item: Json, endpoint: str) -> bool:
+        return _is_of(item, endpoint)
 
     def _not_among(self, items: list[JsonValue], reply: Reply, lost: Lost) -> Looked:
         since_s = lost.opened_at.timestamp() - self._apart_s(reply)

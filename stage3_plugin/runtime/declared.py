@@ -1,21 +1,31 @@
 """What a field must be that a provider fills, as a type that says more than ``str`` or ``float``.
 
-A checker reads the type alone. What a stranger's code has put there is held to the rule beside it
-by :mod:`stage3_plugin.providers.guarding`: it is refused where something is decided by it, and else
-taken for unknown, or cut.
+A checker reads the type alone. What a stranger's code has put there is validated by pydantic, as
+:mod:`stage3_plugin.providers.guarding` asks it to: strictly where something is decided by it, and
+else it is taken for unknown, or cut.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import astuple
-from math import isfinite
-from typing import Annotated, Any, TypeAlias, cast
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeAlias
 from urllib.parse import urlsplit
 
-Rule: TypeAlias = Callable[[Any], Any]
-"""Returns a value as it is believed; raises :class:`Wrong` where it is not what it should be."""
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    NonNegativeInt,
+    PositiveInt,
+    StringConstraints,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
+from pydantic_core import CoreSchema, core_schema
+
 MOST_MESSAGE = 300
 MOST_FACT = 2000
 HEADER_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,127}")
@@ -29,132 +39,98 @@ OUR_HEADERS = frozenset(
 """What says how the request travels, or how long it is: only the client may set these."""
 
 
-class Wrong(Exception):
-    """What a value is instead of what it should be."""
+class Wrong(ValueError):
+    """What a value should be, or is instead; pydantic has it told with where it stands."""
 
 
-def must(is_one: Callable[[Any], object], words: str) -> Rule:
-    """Refuse what is not one."""
+@dataclass(frozen=True, slots=True)
+class ReadBy:
+    """Has a value read by a function alone, whatever else its type says."""
 
-    def rule(found: object) -> object:
-        if not is_one(found):
-            raise Wrong(words)
-        return found
+    read: Callable[[Any], Any]
 
-    return rule
-
-
-def if_it_is(is_one: Callable[[Any], object]) -> Rule:
-    """Take what is not one for unknown."""
-    return lambda found: found if is_one(found) else None
+    def __get_pydantic_core_schema__(self, _source: object, _handler: object) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(self.read)
 
 
-def counts_of(kind: Any) -> Rule:
-    """Take one that does not count in each of its fields for unknown."""
-
-    def counts(found: Any) -> bool:
-        return isinstance(found, kind) and all(map(is_count, astuple(found)))
-
-    return if_it_is(counts)
-
-
-def is_count(found: Any) -> bool:
-    """Return whether it is a whole number of 0 or more, and no truth value."""
-    return type(found) is int and found >= 0
-
-
-def _is_address(url: object) -> bool:
+def _or_none(found: object, read: ValidatorFunctionWrapHandler) -> object:
     try:
-        parts = urlsplit(url) if isinstance(url, str) else None
+        return read(found)
+    except ValidationError:
+        return None
+
+
+or_unknown = WrapValidator(_or_none)
+"""Takes for unknown what is not what it should be: it is no reason to lose what was bought."""
+
+
+def _address(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        is_one = parts.scheme in {"http", "https"} and bool(parts.hostname)
     except ValueError:
-        return False
-    return parts is not None and parts.scheme in {"http", "https"} and bool(parts.hostname)
+        is_one = False
+    if not is_one:
+        raise Wrong("should be an http address")
+    return url
 
 
-def _is_line(text: object) -> bool:
-    return isinstance(text, str) and text != "" and text.isascii() and text.isprintable()
-
-
-def _is_short(text: object) -> bool:
-    return isinstance(text, str) and len(text) <= MOST_FACT
-
-
-def _is_header(name: object) -> bool:
-    return _is_line(name) and HEADER_NAME.fullmatch(cast("str", name)) is not None
-
-
-def _is_seconds(found: object) -> bool:
-    if isinstance(found, bool) or not isinstance(found, int | float):
-        return False
-    return isfinite(found) and found >= 0
+def _not_ours(name: str) -> str:
+    if name.lower() in OUR_HEADERS:
+        raise Wrong(f"should not have the header {name.lower()}: the program itself sets it")
+    return name
 
 
 def _is_mapping(found: object) -> bool:
     return isinstance(found, Mapping)
 
 
-def _headers(found: Any) -> object:
-    for name, value in MAPPING(found).items():
-        if not (_is_line(name) and _is_header(name.lower()) and _is_line(value)):
-            raise Wrong("a mapping with a header that is not one line of printable ASCII")
-        if name.lower() in OUR_HEADERS:
-            raise Wrong(f"a mapping with the header {name.lower()}, which the program itself sets")
+def _mapping(found: object) -> object:
+    if not _is_mapping(found):
+        raise Wrong("should be a mapping")
     return found
 
 
-def _facts(found: Any) -> object:
+def _facts(found: Any) -> dict[str, str]:
     facts: Mapping[Any, Any] = found if _is_mapping(found) else {}
-    words = {one: fact for one, fact in facts.items() if isinstance(one, str) and type(fact) is str}
-    return facts if words == facts else words
+    return {one: fact for one, fact in facts.items() if isinstance(one, str) and type(fact) is str}
 
 
-def _cut(found: object, most: int = MOST_FACT) -> str | None:
-    return found[:most] if isinstance(found, str) else None
+def _cut(found: object) -> str | None:
+    return found[:MOST_FACT] if isinstance(found, str) else None
 
 
 def _told(found: object) -> str:
-    return _cut(found, MOST_MESSAGE) or ""
+    return found[:MOST_MESSAGE] if isinstance(found, str) else ""
 
 
-MAPPING = must(_is_mapping, "no mapping")
+as_it_is = ReadBy(_mapping)
+"""For a mapping whose values are looked at when they are sent."""
 
-Address: TypeAlias = Annotated[str, must(_is_address, "no http address")]
-Line: TypeAlias = Annotated[str, must(_is_line, "no line of printable ASCII")]
-LineOrEmpty: TypeAlias = Annotated[
-    str, must(lambda found: found == "" or _is_line(found), "no line of printable ASCII")
-]
-Name: TypeAlias = Annotated[
-    str, must(lambda found: _is_line(found) and _is_short(found), "no short line")
-]
-Text: TypeAlias = Annotated[str, must(lambda found: isinstance(found, str), "no text")]
+Address: TypeAlias = Annotated[str, AfterValidator(_address)]
+Line: TypeAlias = Annotated[str, StringConstraints(pattern="^[ -~]+$")]
+"""Printable ASCII."""
+LineOrEmpty: TypeAlias = Annotated[str, StringConstraints(pattern="^[ -~]*$")]
+Name: TypeAlias = Annotated[Line, StringConstraints(max_length=MOST_FACT)]
 Header: TypeAlias = Annotated[
-    str,
-    must(
-        lambda found: _is_header(found) and found not in OUR_HEADERS,
-        "no name of a header of its own, in lower case",
-    ),
+    str, StringConstraints(pattern=f"^{HEADER_NAME.pattern}$"), AfterValidator(_not_ours)
 ]
-Headers: TypeAlias = Annotated[Mapping[str, str], _headers]
-Words: TypeAlias = Annotated[
-    Mapping[str, str],
-    must(
-        lambda found: _is_mapping(found) and all(map(_is_line, (*found, *found.values()))),
-        "no mapping of words",
-    ),
+AnyCase: TypeAlias = Annotated[
+    str, StringConstraints(pattern="^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$"), AfterValidator(_not_ours)
 ]
-Seconds: TypeAlias = Annotated[float, must(_is_seconds, "no number of seconds")]
-Amount: TypeAlias = Annotated[
-    int, must(lambda found: is_count(found) and found > 0, "no whole number above 0")
-]
-Count: TypeAlias = Annotated[int, must(is_count, "no whole number of 0 or more")]
+Headers: TypeAlias = Mapping[AnyCase, Line]
+Words: TypeAlias = Mapping[Line, Line]
+Seconds: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Amount: TypeAlias = PositiveInt
+Count: TypeAlias = NonNegativeInt
 
 # Nothing is decided by these.
 
-Message: TypeAlias = Annotated[str, _told]
+Message: TypeAlias = Annotated[str, BeforeValidator(_told)]
 """For people, in one line."""
-Fact: TypeAlias = Annotated[str, _cut]
-Facts: TypeAlias = Annotated[Mapping[str, str], _facts]
-Key: TypeAlias = Annotated[str, if_it_is(_is_short)]
-Hint: TypeAlias = Annotated[float, if_it_is(_is_seconds)]
+Fact: TypeAlias = Annotated[str, BeforeValidator(_cut), or_unknown]
+Facts: TypeAlias = Annotated[Mapping[str, str], ReadBy(_facts)]
+Key: TypeAlias = Annotated[str, StringConstraints(max_length=MOST_FACT), or_unknown]
+Hint: TypeAlias = Annotated[Seconds, or_unknown]
 """Seconds."""
-Status: TypeAlias = Annotated[int, if_it_is(is_count)]
+Status: TypeAlias = Annotated[Count, or_unknown]

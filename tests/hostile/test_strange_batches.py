@@ -196,5 +196,5 @@ def test_a_fact_that_is_odd_is_left_out() -> None:
 def test_a_lane_that_is_a_method_is_named() -> None:
     """Whoever forgets that it is a property is told so."""
     strange = Strange(batch=lambda: StrangeLane(TERMS))
-    with pytest.raises(ProviderBroken, match="batch of the provider 'strange' returned a batch th"):
+    with pytest.raises(ProviderBroken, match="batch of the provider 'strange' returned a func"):
         _ = guarded(strange, "strange").batch

@@ -196,21 +196,26 @@ def sends() -> Iterator[tuple[str, Says]]:
     yield "raised KeyError", raising(KeyError("x"))
     yield "raised SystemExit", raising(SystemExit(7))
     yield "raised OSError", raising(OSError(28, "No space left on device"))
-    yield "returned nothing where a Send was expected", saying(None)
-    yield "returned a dict where a Send was expected", saying({"url": "u"})
-    for url in (None, 5, "", "/paintings", "file:///etc/passwd", "http://", "http://[::1/x"):
-        yield "whose url is no http address", but(url=url)
-    yield "whose payload is no mapping", but(payload={1, 2})
+    yield "returned a NoneType that should be an instance of Send", saying(None)
+    yield "returned a dict that should be an instance of Send", saying({"url": "u"})
+    for url in ("", "/paintings", "file:///etc/passwd", "http://", "http://[::1/x"):
+        yield "whose url should be an http address", but(url=url)
+    for no_url in (None, 5):
+        yield "whose url should be a valid string", but(url=no_url)
+    yield "whose payload should be a mapping", but(payload={1, 2})
     for headers in (None, [("a", "b")]):
-        yield "whose headers is no mapping", but(headers=headers)
-    for header in ({5: "a"}, {"a": 5}, {"a": "b\r\nc: d"}, {"a\r\nb": "c"}, {"a": "\ud800"}):
-        yield "with a header that is not one line", but(headers=header)
+        yield "whose headers should be a valid dictionary", but(headers=headers)
+    yield "whose headers.5 should be a valid string", but(headers={5: "a"})
+    yield "whose headers should match pattern", but(headers={"a\r\nb": "c"})
+    yield "whose headers.a should match pattern", but(headers={"a": "b\r\nc: d"})
+    for value in (5, "\ud800"):
+        yield "whose headers.a should be a valid string", but(headers={"a": value})
     for name in ("Transfer-Encoding", "Content-Length", "host", "connection"):
         yield f"the header {name.lower()}", but(headers={name: "1"})
     for dropped in (None, "seed", ["seed"]):
-        yield "whose dropped is no tuple", but(dropped=dropped)
-    for line in (5, "a\nb"):
-        yield "whose dropped is no line", but(dropped=(line,))
+        yield "whose dropped should be a valid tuple", but(dropped=dropped)
+    yield "whose dropped.0 should be a valid string", but(dropped=(5,))
+    yield "whose dropped.0 should match pattern", but(dropped=("a\nb",))
 
 
 @pytest.mark.anyio
@@ -247,31 +252,38 @@ def steps() -> Iterator[tuple[str, Says]]:
     yield "raised StopIteration", raising(StopIteration())
     yield "raised OSError", raising(OSError(28, "No space left on device"))
     for found in (None, "pictures", Send(url="http://x", payload={})):
-        yield "where a Verdict or a Fetch or an Accepted was expected", saying(found)
+        yield f"a {type(found).__name__} that should be an instance of Verdict or", saying(found)
     yield (
-        "where a Verdict or a Fetch or an Accepted was expected",
+        "returned a NoneType that should be an instance of Verdict or",
         lambda _reply: in_place_of_a_value().close(),
     )
     yield "without a source of one", saying(Fetch(sources=(), verdict=PICTURES))
     yield "without a source of one", saying(PICTURES)
+    words = "whose sources should be a valid tuple"
     for sources in (None, ["x"], iter(()), "http://x"):
         unlike: Any = sources
-        yield "whose sources is no tuple", saying(Fetch(sources=unlike, verdict=PICTURES))
-        yield "whose sources is no tuple", saying(with_(PICTURES, sources=unlike))
+        yield words, saying(Fetch(sources=unlike, verdict=PICTURES))
+        yield words, saying(with_(PICTURES, sources=unlike))
+    words = "whose sources.0 should be an instance of SpooledPart or"
     for one in (None, "http://x"):
         unlike = (one,)
-        yield "or a RemotePicture was expected", saying(Fetch(sources=unlike, verdict=PICTURES))
-    unlike = None
-    for source in (RemotePicture(unlike), InlinePicture(unlike)):
-        yield "is no text", saying(Fetch(sources=(source,), verdict=PICTURES))
+        yield words, saying(Fetch(sources=unlike, verdict=PICTURES))
     remote: Any = (RemotePicture("http://x"),)
-    yield "or an InlinePicture was expected", saying(with_(PICTURES, sources=remote))
-    yield "whose kind is no VerdictKind", saying(with_(PICTURES, kind="refused"))
-    yield "whose kind is no VerdictKind", saying(Verdict(kind=VerdictKind.NOT_SENT))
+    yield words, saying(with_(PICTURES, sources=remote))
+    unlike = None
+    for field, source in (("url", RemotePicture(unlike)), ("base64", InlinePicture(unlike))):
+        fetch = Fetch(sources=(source,), verdict=PICTURES)
+        yield f"whose sources.0.{field} should be a valid string", saying(fetch)
+    yield "whose kind should be an instance of Ver", saying(with_(PICTURES, kind="refused"))
+    unsent = Verdict(kind=VerdictKind.NOT_SENT)
+    yield "whose kind should be one that an answer can have", saying(unsent)
     for field in ("may_be_billed", "stops_run", "lower_capacity"):
         refused = Verdict(kind=VerdictKind.REFUSED)
-        yield f"whose {field} is no bool", saying(with_(refused, **{field: None}))
-    yield "whose should_retry is no bool", saying(with_(PICTURES, should_retry="yes"))
+        yield f"whose {field} should be a valid boolean", saying(with_(refused, **{field: None}))
+    yield (
+        "whose should_retry should be a valid boolean",
+        saying(with_(PICTURES, should_retry="yes")),
+    )
 
 
 @pytest.mark.anyio
@@ -354,7 +366,7 @@ def test_what_is_right_goes_through_as_it_is() -> None:
     found = Estimate(low_microusd=None, high_microusd=None)
     asked = guarded(Strange(estimate=saying(found)), "strange")
 
-    assert asked.estimate(request()) is found
+    assert asked.estimate(request()) == found
     assert asked.begin(request()) == Strange().send
 
 

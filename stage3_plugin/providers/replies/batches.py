@@ -13,7 +13,7 @@ from dataclasses import replace
 from stage3_plugin.domain.exchange import Fetch, Reply
 from stage3_plugin.domain.job import LineCount
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
-from stage3_plugin.providers.replies.figures import figure_of
+from stage3_plugin.providers.replies.figures import count_of
 from stage3_plugin.providers.replies.polling import unsaid
 from stage3_plugin.providers.replies.reading import Json, cleaned, with_step
 from stage3_plugin.providers.replies.unbilled import MAY_HAVE_RUN, is_in_doubt
@@ -143,27 +143,13 @@ def _for_a_line(verdict: Verdict) -> Verdict:
     return replace(verdict, lower_capacity=False, hint_s=None, used_up_s=None, should_retry=None)
 
 
-def line_count(
-    *, total: Json, done: Json = None, failed: Json = None, expired: Json = None
-) -> LineCount | None:
+def line_count(*, total: Json, done: Json, failed: Json) -> LineCount | None:
     """Return how far a batch is, from figures as they came; ``None`` without a whole."""
-    lines = count_of(total)
+    lines = count_of(total, most=MOST_LINES)
     if lines is None:
         return None
     return LineCount(
         total=lines,
-        done=min(count_of(done) or 0, lines),
-        failed=min(count_of(failed) or 0, lines),
-        expired=min(count_of(expired) or 0, lines),
+        done=min(count_of(done, most=MOST_LINES) or 0, lines),
+        failed=min(count_of(failed, most=MOST_LINES) or 0, lines),
     )
-
-
-def known(lines: LineCount | None) -> LineCount | None:
-    """Return how far a batch is, to be shown; ``None`` before its lines were counted."""
-    return None if lines is None or not lines.total else lines
-
-
-def count_of(value: Json, *, most: int = MOST_LINES) -> int | None:
-    """Read a count, a text with one included; ``None`` if it cannot be one."""
-    figure = figure_of(value, most=most)
-    return None if figure is None or figure != figure.to_integral_value() else int(figure)

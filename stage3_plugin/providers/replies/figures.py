@@ -30,6 +30,12 @@ def figure_of(value: object, *, most: int) -> Decimal | None:
     return +found if is_one else None  # rounded: it may have a million digits
 
 
+def count_of(value: object, *, most: int) -> int | None:
+    """Read a whole number from 0 to ``most``; ``None`` if it cannot be one."""
+    figure = figure_of(value, most=most)
+    return None if figure is None or figure != figure.to_integral_value() else int(figure)
+
+
 def _decimal_of(value: object) -> Decimal | None:
     if isinstance(value, Decimal):
         return value

@@ -11,13 +11,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
-from http.client import responses
 
 from stage3_plugin.domain.exchange import Reply
 from stage3_plugin.domain.free_checks import About, Ask, Finding, Price
 from stage3_plugin.domain.verdict import VerdictKind
 from stage3_plugin.providers.models import WARNED_BEFORE, end_of
-from stage3_plugin.providers.replies.reading import Json, cleaned, text_at
+from stage3_plugin.providers.replies.reading import Json, cleaned, status_line, text_at
 from stage3_plugin.providers.replies.taxonomy import meaning_of
 from stage3_plugin.providers.replies.words import ErrorWords, error_in, message_in
 
@@ -176,7 +175,7 @@ def day_at(document: Json, *path: str) -> date | None:
 
 def _told(reply: Reply, words: ErrorWords) -> str:
     """Say what an answer was, in the provider's own words where it has some."""
-    status = f"HTTP {reply.status} {responses.get(reply.status, '')}".rstrip()
+    status = status_line(reply.status)
     if 300 <= reply.status < 400:
         return f"{status}: a redirect, which is not followed"
     if 200 <= reply.status < 300 and not words.message:

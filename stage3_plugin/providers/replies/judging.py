@@ -8,13 +8,10 @@ the words mean: ``unbilled`` has that rule. Only then the words, before the stat
 from __future__ import annotations
 
 from dataclasses import replace
-from decimal import Decimal
-from http.client import responses
 from urllib.parse import urlsplit
 
 from stage3_plugin.domain.addressing import canonical_address
 from stage3_plugin.domain.exchange import Fetch, Reply
-from stage3_plugin.domain.money import Usage
 from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.providers.replies.answers import (
@@ -28,7 +25,7 @@ from stage3_plugin.providers.replies.answers import (
 )
 from stage3_plugin.providers.replies.causes import about_of_error, about_of_reasons
 from stage3_plugin.providers.replies.hints import hint_of, told_to_retry, used_up_s
-from stage3_plugin.providers.replies.reading import MOST_WORD, cleaned, with_step
+from stage3_plugin.providers.replies.reading import MOST_WORD, cleaned, status_line, with_step
 from stage3_plugin.providers.replies.taxonomy import (
     ACCOUNT_LIMITED,
     Meaning,
@@ -132,7 +129,7 @@ def _of_redirect(reply: Reply, known: Verdict) -> Verdict:
     has passed it on already is unknown.
     """
     elsewhere = _elsewhere(reply.headers.get("location", ""))
-    message = f"{_named(reply.status)}{elsewhere}: a redirect, which is not followed"
+    message = f"{status_line(reply.status)}{elsewhere}: a redirect, which is not followed"
     step = f"{_DOUBT_STEP}; set base_url to the address that answers itself"
     return replace(_in_doubt(known, message, step=step), stops_run=reply.status in _MOVED)
 
@@ -165,12 +162,12 @@ def _of_error(
     own = profile.name if is_vendors else ""
     if not is_free and _may_have_run(error, status, own, is_success=is_success):
         words = f": {error.message}" if error.message else ""
-        return _in_doubt(named, f"{_named(status)}{words}")
+        return _in_doubt(named, f"{status_line(status)}{words}")
     hint_s = hint_of(reply.headers, reply.document, now_s=now_s)
     meaning = meaning_of(error, status, hinted=bool(hint_s))
     if meaning.case == "bad key" and not is_vendors:
         meaning = meaning_named("bad key elsewhere")
-    message = error.message or _named(status)
+    message = error.message or status_line(status)
     if error.resets_at:
         message = f"{message} (resets at {error.resets_at})"
     if meaning.kind is VerdictKind.REFUSED:
@@ -207,13 +204,13 @@ def _of_status(reply: Reply, known: Verdict, now_s: float) -> Verdict:
     status = reply.status
     if status >= 500 or status in MAY_HAVE_RUN or status == _CONFLICT or status < 200:
         step = ", and not in the provider's own words: it may have worked on"
-        return _in_doubt(known, _named(status), step=step)
+        return _in_doubt(known, status_line(status), step=step)
     words = message_in(reply.document)
     hint_s = hint_of(reply.headers, reply.document, now_s=now_s)
     meaning = meaning_of(words, status, hinted=bool(hint_s))
-    message = f"{_named(status)}: {words.message}" if words.message else _named(status)
+    message = f"{status_line(status)}: {words.message}" if words.message else status_line(status)
     if status == _PROXY_LOGIN:
-        message = f"{meaning.case}{_who(reply)} ({_named(status)})"
+        message = f"{meaning.case}{_who(reply)} ({status_line(status)})"
     verdict = _in_words(known, meaning, message, hint_s)
     wish = told_to_retry(reply.headers, *_RETRY)
     return replace(verdict, should_retry=wish if meaning.kind in _CAN_PASS else None)
@@ -270,9 +267,8 @@ def _may_be_billed_empty(known: Verdict, profile: Profile) -> bool:
 
 def _is_charged(known: Verdict) -> bool:
     """Return whether an error reports that it was charged."""
-    cost: Decimal | None = known.reported_usd
-    usage: Usage | None = known.usage
-    return cost > 0 if cost is not None else usage is not None
+    usd = known.reported_usd
+    return known.usage is not None if usd is None else usd > 0
 
 
 def _in_words(known: Verdict, meaning: Meaning, message: str, hint_s: float | None) -> Verdict:
@@ -288,8 +284,3 @@ def _in_words(known: Verdict, meaning: Meaning, message: str, hint_s: float | No
         lower_capacity=meaning.lower_capacity or is_unhinted_limit,
         hint_s=wait_s or None,  # a wait of 0 is left to backoff: it must not become a busy loop
     )
-
-
-def _named(status: int) -> str:
-    phrase = responses.get(status, "")
-    return f"HTTP {status} {phrase}".rstrip()

@@ -6,13 +6,11 @@ job goes on whatever is said: what follows is how long to wait, and whether to a
 
 from __future__ import annotations
 
-from http.client import responses
-
 from stage3_plugin.domain.exchange import Reply, Unsaid
 from stage3_plugin.domain.job import Accepted
 from stage3_plugin.domain.verdict import VerdictKind
 from stage3_plugin.providers.replies.hints import hint_of
-from stage3_plugin.providers.replies.reading import cleaned
+from stage3_plugin.providers.replies.reading import cleaned, status_line
 from stage3_plugin.providers.replies.taxonomy import meaning_of
 from stage3_plugin.providers.replies.words import error_in, message_in
 
@@ -53,7 +51,7 @@ def unsaid(reply: Reply, *, now_s: float) -> Unsaid:
     """
     error = error_in(reply.document)
     words = error or message_in(reply.document)
-    status = f"HTTP {reply.status} {responses.get(reply.status, '')}".rstrip()
+    status = status_line(reply.status)
     told = words.message or ("" if reply.status >= 300 else "not the answer that was expected")
     hint_s = hint_of(reply.headers, reply.document, now_s=now_s)
     is_key = error is not None and reply.status in _OF_A_KEY

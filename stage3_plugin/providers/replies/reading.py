@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from decimal import Decimal
+from http.client import responses
 from itertools import islice
 from typing import TypeAlias
 
@@ -134,6 +135,11 @@ def cleaned(text: str, *, most: int = MOST_MESSAGE) -> str:
 def with_step(text: str, step: str) -> str:
     """Make a provider's words safe to show before what follows from them; both are not long."""
     return cleaned(text, most=MOST_MESSAGE - len(step)).rstrip(" .") + step
+
+
+def status_line(status: int) -> str:
+    """Return a status as it is called."""
+    return f"HTTP {status} {responses.get(status, '')}".rstrip()
 
 
 def one_line(text: str) -> str:

@@ -8,15 +8,14 @@ rule that fits counts. Whether an answer may have been billed is decided first, 
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
 from typing import Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
 from stage3_plugin.domain.verdict import RefusedFor, VerdictKind
+from stage3_plugin.providers.profiles import shipped
 from stage3_plugin.providers.replies.words import ErrorWords
 
 Case: TypeAlias = Literal[
@@ -129,9 +128,7 @@ class Meanings(BaseModel):
 @cache
 def meanings() -> Meanings:
     """Return the table."""
-    folder = files("stage3_plugin.providers.replies")
-    text = folder.joinpath("meanings.toml").read_text(encoding="utf-8")
-    return Meanings.model_validate(tomllib.loads(text))
+    return Meanings.model_validate(shipped("replies/meanings.toml"))
 
 
 @cache

@@ -11,15 +11,14 @@ service behind it, and of nothing that was made or billed: there no gateway can 
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from datetime import date
 from functools import cache
-from importlib.resources import files
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
+from stage3_plugin.providers.profiles import shipped
 from stage3_plugin.providers.replies.reading import MOST_WORD
 from stage3_plugin.providers.replies.words import MOST_SAID, ErrorWords, as_word, sentence
 
@@ -164,9 +163,7 @@ class Failures(BaseModel):
 @cache
 def free() -> tuple[Free, ...]:
     """Return the table."""
-    folder = files("stage3_plugin.providers.replies")
-    text = folder.joinpath("unbilled.toml").read_text(encoding="utf-8")
-    read = tomllib.loads(text)
+    read = shipped("replies/unbilled.toml")
     return Failures.model_validate(read, context=read["sentences"]).row
 
 

@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from stage3_plugin.domain.exchange import Reply
 from stage3_plugin.domain.money import MOST_USD, Usage
-from stage3_plugin.providers.replies.figures import figure_of
+from stage3_plugin.providers.replies.figures import count_of, figure_of
 from stage3_plugin.providers.replies.reading import Json, at, items_at, text_at
 
 TICKS_PER_USD = 10**10
@@ -98,8 +98,7 @@ def _first_count(usage: Json, *names: str) -> int | None:
 
 def count(value: object) -> int | None:
     """Read a number of tokens; ``None`` if it cannot be one."""
-    amount = figure_of(value, most=MOST_TOKENS)
-    return None if amount is None or amount != amount.to_integral_value() else int(amount)
+    return count_of(value, most=MOST_TOKENS)
 
 
 def amount_of(value: object) -> Decimal | None:

@@ -103,7 +103,7 @@ def error_in(document: Json) -> ErrorWords | None:
 def message_in(document: Json) -> ErrorWords:
     """Read a gateway's flat ``message``, which is shown, and is no word on what was billed."""
     message = text_at(document, "message")
-    return ErrorWords(message=cleaned(message), said=_said(message))
+    return ErrorWords(message=cleaned(message), said=sentence(message))
 
 
 def _of_detail(document: dict[str, JsonValue]) -> ErrorWords:
@@ -162,7 +162,7 @@ def _words(document: Json, error: Json, *, is_object: bool = False) -> ErrorWord
     )
     return ErrorWords(
         message=cleaned(message),
-        said=_said(
+        said=sentence(
             message, text_at(metadata, "raw"), text_at(document, "detail"), text_at(error, "detail")
         ),
         words=frozenset(as_word(word) for word in named),
@@ -180,14 +180,10 @@ def _words(document: Json, error: Json, *, is_object: bool = False) -> ErrorWord
     )
 
 
-def _said(*texts: str) -> str:
+def sentence(*texts: str) -> str:
+    """Bring texts into one line that patterns can look through."""
     lines = (one_line(text[:MOST_SAID]) for text in texts if text)
     return _GROUP.sub("its models", " ".join(lines))
-
-
-def sentence(text: str) -> str:
-    """Bring one text into a line that patterns can look through."""
-    return _said(text)
 
 
 def as_word(text: str) -> str:

@@ -28,7 +28,8 @@ from stage3_plugin.domain.picture import RemotePicture
 from stage3_plugin.domain.reference import Reference, ReferenceWish, SentPicture
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.providers.base import Polled
-from stage3_plugin.providers.fal import COMPLETED, Fal, endpoint_of
+from stage3_plugin.providers.fal import COMPLETED, Fal
+from stage3_plugin.providers.models import inputs_of
 from stage3_plugin.testing.subject import TOKEN, WORDS
 from tests.stage3.providers.replies import NOW_S, page, reply, request
 
@@ -109,7 +110,7 @@ def test_who_shows_pictures_asks_the_sibling_that_takes_them(
     shows: bool,  # noqa: FBT001 - a column of the table
     endpoint: str,
 ) -> None:
-    assert endpoint_of(model, shows=shows) == endpoint
+    assert inputs_of("fal", model).endpoint_of(model, shows=shows) == endpoint
 
 
 def test_a_sibling_is_asked_in_the_fields_of_its_family() -> None:

@@ -72,8 +72,7 @@ PARSERS = {
     ("figures", "_decimal_of"),  # the one place where a stranger's figure becomes a number
     ("hints", "_number"),  # of a figure that was read there
     ("hints", "duration_s"),  # of digits that a pattern has bounded
-    ("usage", "count"),  # of a figure that was read there
-    ("batches", "count_of"),  # likewise
+    ("figures", "count_of"),  # of a figure that was read there
     ("file_lane", "_moment_at"),  # likewise
     ("words", "_status"),  # of three digits
     ("models", "value_of"),  # ours
@@ -81,7 +80,6 @@ PARSERS = {
     ("prices", "_pixels"),  # ours
     ("prices", "_by_tokens"),  # ours
     ("prices", "estimate"),  # ours
-    ("hosted", "_costs_nothing"),  # ours
 }
 
 
