@@ -75,12 +75,17 @@ class Waiting:
         """
         self._began_at = anyio.current_time()
         self._deadline = math.inf if for_s is None else self._began_at + for_s
-        failed: list[StorageFailed] = []
+        failed: StorageFailed | None = None
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._cut_short_when_cancelled)
-            tasks.start_soon(self._wait, tasks.cancel_scope, failed)
-        if failed:
-            raise failed[0]
+            try:
+                await self._take_up_what_was_left()
+                await self._follow_all()
+            except StorageFailed as failure:  # raised again, and not as a group of one
+                failed = failure
+            tasks.cancel_scope.cancel()
+        if failed is not None:
+            raise failed
         return self.as_it_stands()
 
     async def _cut_short_when_cancelled(self) -> None:
@@ -92,15 +97,6 @@ class Waiting:
             await anyio.sleep_forever()
         finally:
             self.recovery.halt()
-
-    async def _wait(self, scope: anyio.CancelScope, failed: list[StorageFailed]) -> None:
-        """Wait for all of it, and end the scope then."""
-        try:
-            await self._take_up_what_was_left()
-            await self._follow_all()
-        except StorageFailed as failure:  # raised again, and not as a group of one
-            failed.append(failure)
-        scope.cancel()
 
     async def _follow_all(self) -> None:
         """Ask for each job until it is over; look for new ones now and then, and at the end."""
