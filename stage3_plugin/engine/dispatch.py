@@ -65,9 +65,6 @@ class Peekable(Iterator[Item]):
         """Return whether there is more, which may start when some in flight have ended."""
         return False
 
-    def hold_nothing_back(self) -> None:
-        """Let all there is be taken, whatever it waits for."""
-
 
 class _Lane(Generic[Item]):
     """What goes to one place: its limiter, how many are in flight there, and which wait to go."""

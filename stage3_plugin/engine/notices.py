@@ -73,10 +73,9 @@ class Notices:
             request: Its picture.
             foreseen: Whether anything would be sent for it, where a plan knows that already.
         """
-        folder = self.images
+        folder, dropped = self.images, self._to_say(request)
         name = next((one for one in names_of(request) if one in self._there), None)
         if folder is None or name is None:
-            dropped = self._to_say(request)
             if dropped and self._will_be_made(request, foreseen=foreseen):
                 self._leave_out(request, dropped)
             return
@@ -86,7 +85,7 @@ class Notices:
             if sha256 is not None and self.pictures.is_copy(sha256, folder, name):
                 return
         if self._will_be_made(request, foreseen=foreseen):
-            self._leave_out(request, self._to_say(request))
+            self._leave_out(request, dropped)
             # What was paid for elsewhere is said apart, with the price.
             if self.ledger.paid_elsewhere(keys) is None:
                 self._replace(name)

@@ -25,6 +25,7 @@ from stage3_plugin.ledger.session import Session
 from stage3_plugin.policy.waiting import batch_wait_s
 from stage3_plugin.purchase.lost import Brought, is_lost, name_of
 from stage3_plugin.purchase.recovery import AT_ONCE, Recovery
+from stage3_plugin.runtime.due_items import DueItems
 
 LOOK_S: Final = 60.0
 """Seconds between two looks at the ledger for jobs that have come to be meanwhile."""
@@ -58,9 +59,8 @@ class Waiting:
     def __post_init__(self) -> None:
         self._rows = self.session.reader
         self._followed: dict[str, _Followed] = {}
-        self._going_on = 0
+        self._due = DueItems[_Followed](self._ask)
         self._hands = anyio.CapacityLimiter(AT_ONCE)
-        self._moved = anyio.Event()
         self._began_at = 0.0
         self._deadline = math.inf
 
@@ -75,12 +75,17 @@ class Waiting:
         """
         self._began_at = anyio.current_time()
         self._deadline = math.inf if for_s is None else self._began_at + for_s
-        failed: list[StorageFailed] = []
+        failed: StorageFailed | None = None
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._cut_short_when_cancelled)
-            tasks.start_soon(self._wait, tasks.cancel_scope, failed)
-        if failed:
-            raise failed[0]
+            try:
+                await self._take_up_what_was_left()
+                await self._follow_all()
+            except StorageFailed as failure:  # raised again, and not as a group of one
+                failed = failure
+            tasks.cancel_scope.cancel()
+        if failed is not None:
+            raise failed
         return self.as_it_stands()
 
     async def _cut_short_when_cancelled(self) -> None:
@@ -93,24 +98,19 @@ class Waiting:
         finally:
             self.recovery.halt()
 
-    async def _wait(self, scope: anyio.CancelScope, failed: list[StorageFailed]) -> None:
-        """Wait for all of it, and end the scope then."""
-        try:
-            await self._take_up_what_was_left()
-            await self._follow_all()
-        except StorageFailed as failure:  # raised again, and not as a group of one
-            failed.append(failure)
-        scope.cancel()
-
     async def _follow_all(self) -> None:
+        """Ask for each job until it is over; look for new ones now and then, and at the end."""
         async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._due.run)
             while True:
                 for one in self._new_ones():
-                    self._going_on += 1
-                    tasks.start_soon(self._follow, one)
-                if self._going_on == 0:
+                    self._due.push(one, one.due)
+                if self._due.is_at_rest:
                     break
-                await self._until_the_next_look()
+                with anyio.move_on_after(LOOK_S):
+                    while not self._due.is_at_rest:
+                        await self._due.moved()
+            self._due.halt()
 
     def as_it_stands(self) -> Waited:
         """Return how all of it stands."""
@@ -168,31 +168,17 @@ class Waiting:
         age_s = (self.session.now() - purchase.changed_at).total_seconds()
         return age_s < LOST_S
 
-    async def _until_the_next_look(self) -> None:
-        """Wait until one is not followed any more, or some time has passed."""
-        self._moved = anyio.Event()
-        with anyio.move_on_after(LOOK_S):
-            await self._moved.wait()
-
-    async def _follow(self, one: _Followed) -> None:
-        """Ask for a job until it has ended, or cannot be asked for, or the time is over."""
-        try:
-            while one.open and one.due <= self._deadline:
-                await anyio.sleep_until(one.due)
-                wait_s = await self._looked_at(one)
-                if wait_s is None:
-                    one.give_up()
-                    break
-                one.due = anyio.current_time() + wait_s
-                self.report(self.as_it_stands())
-            else:
-                if one.open:
-                    await anyio.sleep_until(self._deadline)
-        finally:
-            one.is_followed = False
-            self._going_on -= 1
-            self._moved.set()
+    async def _ask(self, one: _Followed) -> float | None:
+        """Ask for a job once; return when it is looked at again, or the time is over."""
+        wait_s: float | None = None
+        if one.due <= self._deadline:
+            wait_s = await self._looked_at(one)
+            if wait_s is None:
+                one.give_up()
+        one.is_followed = wait_s is not None and bool(one.open)
+        one.due = anyio.current_time() + (wait_s or 0.0)
         self.report(self.as_it_stands())
+        return min(one.due, self._deadline) if one.is_followed else None
 
     async def _looked_at(self, one: _Followed) -> float | None:
         """Look at a job once; return when to look again, if that has any sense."""

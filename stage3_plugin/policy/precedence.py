@@ -8,12 +8,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import Generic, TypeVar
 
 Refers = Mapping[str, Collection[str]]
 """The scenes that each scene refers to; one that is not in it refers to none."""
-
-Item = TypeVar("Item")
 
 
 def circles(refers: Refers) -> list[tuple[str, ...]]:
@@ -100,41 +97,3 @@ def waves(refers: Refers, is_made: Callable[[str], bool]) -> dict[str, int]:
         others = [other for other in refers.get(scene, ()) if is_made(other)]
         found[scene] = max((found[other] + 1 for other in others), default=0)
     return found
-
-
-class HeldBack(Generic[Item]):
-    """Items that wait until all they need has come to its end."""
-
-    def __init__(self) -> None:
-        self._left: dict[int, tuple[Item, set[str]]] = {}
-        self._needed_by = defaultdict[str, list[int]](list)
-        self._count = 0
-
-    def __len__(self) -> int:
-        """Return how many wait."""
-        return len(self._left)
-
-    def add(self, item: Item, needs: Collection[str]) -> None:
-        """Let an item wait for some scenes, one at least."""
-        self._count += 1
-        self._left[self._count] = item, set(needs)
-        for scene in set(needs):
-            self._needed_by[scene].append(self._count)
-
-    def settled(self, scene: str) -> list[Item]:
-        """Return the items that have waited for this scene last, in the order they came."""
-        released: list[Item] = []
-        for number in self._needed_by.pop(scene, ()):
-            item, needs = self._left[number]
-            needs.discard(scene)
-            if not needs:
-                del self._left[number]
-                released.append(item)
-        return released
-
-    def all_of_them(self) -> list[Item]:
-        """Take out whatever waits, in the order it came."""
-        items = [item for item, _ in self._left.values()]
-        self._left.clear()
-        self._needed_by.clear()
-        return items

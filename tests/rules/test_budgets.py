@@ -29,7 +29,7 @@ BUDGETS: Mapping[str, Mapping[str, int]] = {
         "ledger": 4119,
         "library": 1360,
         "maintenance": 3327,
-        "policy": 1561,
+        "policy": 1533,
         "previz": 7477,
         "providers": 4700,
         "purchase": 3949,

@@ -6,14 +6,13 @@ last reference is there. Scenes behind it in the file go before it.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 
 from stage3_plugin.domain.events import SceneWaiting
 from stage3_plugin.engine.dispatch import Peekable
 from stage3_plugin.engine.scene_state import SceneState
 from stage3_plugin.engine.showing.references import SceneReferences
-from stage3_plugin.policy.precedence import HeldBack
 from stage3_plugin.runtime import trace
 from stage3_plugin.runtime.clock import clock
 
@@ -37,7 +36,11 @@ class InOrder(Peekable[SceneState]):
         super().__init__(scenes)
         self._needs = needs
         self.released: Callable[[], None] = lambda: None
-        self._held = HeldBack[SceneState]()
+        self._held: dict[int, SceneState] = {}
+        """Those that wait, by their numbers, in the order in which they came."""
+        self._held_by = defaultdict[str, list[int]](list)
+        """The number of each, by one that it waits for."""
+        self._came = 0
         self._free = deque[SceneState]()
         self._under_way = set[str]()
         self._is_over = False
@@ -47,7 +50,7 @@ class InOrder(Peekable[SceneState]):
     @property
     def holds_back(self) -> bool:
         """Return whether scenes wait for others."""
-        return len(self._held) > 0
+        return bool(self._held)
 
     def __bool__(self) -> bool:
         """Return whether one may start.
@@ -70,7 +73,9 @@ class InOrder(Peekable[SceneState]):
     def _take(self, scene: SceneState) -> None:
         needs = () if self._is_over else self._needs.needs(scene.request)
         if needs:
-            self._held.add(scene, needs)
+            self._came += 1
+            self._held[self._came] = scene
+            self._held_by[needs[0]].append(self._came)
             scene_id = scene.request.scene_id
             trace.event(SceneWaiting(scene_id=scene_id, take=scene.take, waits_for=needs))
         else:
@@ -90,7 +95,13 @@ class InOrder(Peekable[SceneState]):
         self._under_way.discard(scene_id)
         if self._needs.scenes[scene_id].is_awaited:
             return
-        released = self._held.settled(scene_id)
+        released: list[SceneState] = []
+        for number in sorted(self._held_by.pop(scene_id, ())):
+            needs = self._needs.needs(self._held[number].request)
+            if needs:
+                self._held_by[needs[0]].append(number)
+            else:
+                released.append(self._held.pop(number))
         if released:
             for scene in released:
                 scene.queued_at = self._now()  # from now on it waits for capacity
@@ -100,4 +111,6 @@ class InOrder(Peekable[SceneState]):
     def hold_nothing_back(self) -> None:
         """Let every scene through, since none will be made any more."""
         self._is_over = True
-        self._free.extend(self._held.all_of_them())
+        self._free.extend(self._held.values())
+        self._held.clear()
+        self._held_by.clear()
