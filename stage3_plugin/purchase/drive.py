@@ -88,6 +88,7 @@ Last: TypeAlias = Verdict | Fetch | BatchEnded
 Heard: TypeAlias = BeingMade | BatchEnded | AttemptResult
 """What asking for a job comes to: how far it is, that its many lines have ended, or what is true of
 all of it."""
+Made = TypeVar("Made")
 Begun = TypeVar("Begun")
 """A job, of an answer that may begin one; nothing, of all others."""
 Judge: TypeAlias = Callable[[Reply], Verdict | Fetch | Begun]
@@ -179,15 +180,10 @@ class Drive(ABC):
 
     async def _send(self, name: str, begin: Callable[[], Send], jobs: Jobs) -> Send | AttemptResult:
         """Return what was sent, where its whole answer lies in its folder; else what came of it."""
-        try:
-            send = begin()
-        except Exception as error:  # noqa: BLE001 - nothing has left, so it is no unknown
-            return unsendable(error)
-        try:
-            folder = self._pictures.new_folder(name)
-            answer = self.asking.to_come(folder)
-        except StorageFailed as failure:
-            return unsendable(failure)
+        made = sendable(lambda: (begin(), self.asking.to_come(self._pictures.new_folder(name))))
+        if isinstance(made, AttemptResult):
+            return made
+        send, answer = made
         try:
             exchange = await self.asking.client.post(
                 send,
@@ -430,6 +426,14 @@ _AWAITED = AttemptResult(
 def being_made(making: BeingMade) -> AttemptResult:
     """Return that a job is being made."""
     return replace(_AWAITED, making=making, stays_open=True)
+
+
+def sendable(make: Callable[[], Made]) -> Made | AttemptResult:
+    """Make something before anything has left: what goes wrong with it is no unknown."""
+    try:
+        return make()
+    except Exception as error:  # noqa: BLE001 - whoever raises it, nothing was sent
+        return unsendable(error)
 
 
 def unsendable(error: Exception) -> AttemptResult:

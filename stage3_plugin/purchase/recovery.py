@@ -558,20 +558,10 @@ class Recovery:
             return Brought(purchase=purchase, attempted=self.endings.came.get(attempt_id))
         stuck = self.endings.stuck.get(attempt_id)
         if stuck is not None:
-            return Brought(
-                purchase=purchase,
-                attempted=stuck,
-                not_here=stuck.not_here,
-                storage=stuck.storage,
-            )
-        is_there = purchase.state is State.ACCEPTED or (
-            purchase.new.line is not None and was_accepted(purchase)
-        )
-        return Brought(
-            purchase=purchase,
-            making=known.as_it_stands() if is_there else None,
-            storage=known.storage,
-        )
+            return Brought(purchase=purchase, attempted=stuck, storage=stuck.storage)
+        is_at_it = purchase.state is State.ACCEPTED or purchase.new.line is not None
+        making = known.as_it_stands() if is_at_it and was_accepted(purchase) else None
+        return Brought(purchase=purchase, making=making, storage=known.storage)
 
     def _as_it_is(self, purchase: Purchase) -> Purchase:
         return self.session.reader.purchase(purchase.new.attempt_id) or purchase
