@@ -42,7 +42,6 @@ from stage3_plugin.domain.batch import (
     Upload,
     Uploaded,
     UploadedAs,
-    UploadStep,
     key_of,
 )
 from stage3_plugin.domain.exchange import Asked, Fetch, Reply
@@ -352,7 +351,10 @@ class Batching(Drive):
             for _ in range(_MOST_STEPS):
                 if not isinstance(step, Upload):
                     break
-                step = await self._answered(folder, step, content, of)
+                async with self.asking.answer(folder, step.url, (step, content)) as answer:
+                    step = await self.asking.judged(
+                        answer, lambda reply: self._lane.uploaded(reply, content.size_bytes, of)
+                    )
         except NotAsked as problem:
             return _not_handed_over(problem)
         except Exception as error:  # noqa: BLE001 - nothing is bought by an upload
@@ -364,14 +366,6 @@ class Batching(Drive):
             step = Verdict(kind=VerdictKind.UNREADABLE, message=message, should_retry=False)
         verdict = self.asking.masked.record(replace(step, may_be_billed=False))
         return AttemptResult(verdict=verdict, cost=FREE)
-
-    async def _answered(
-        self, folder: Path, step: Upload, content: Content, of: UploadedAs
-    ) -> UploadStep:
-        async with self.asking.answer(folder, step.url, (step, content)) as answer:
-            return await self.asking.judged(
-                answer, lambda reply: self._lane.uploaded(reply, content.size_bytes, of)
-            )
 
     # The one paid request ------------------------------------------------------------------------
 
