@@ -289,7 +289,7 @@ class GatheredScenes:
         batching, lines = batch.batching, batch.lines
         new = NewJob(
             token=token,
-            account=batching.account,
+            account=batching.asking.client.account,
             endpoint=batch.kind,
             lane="batch",
             input_file=uploaded.name,

@@ -215,11 +215,6 @@ class Batching(Drive):
         return self._lane.terms
 
     @property
-    def account(self) -> str:
-        """Return a hash of whose account is asked, as ``jobs`` have it."""
-        return self.asking.client.account
-
-    @property
     def listing(self) -> Listing:
         """Return what the listing of batches can prove."""
         return self.terms.listing

@@ -514,7 +514,6 @@ def _standing(said: NotTheLast, before: BeingMade, *, now: datetime) -> BeingMad
     step = said.said if isinstance(said, NotAsked) else said
     goes_on = isinstance(step, Poll | BatchMaking)
     job = before.job.still_made(now) if goes_on else before.job
-    assert job.accepted is not None, "only an accepted job is asked for"
     assert job.expires_at is not None, "an accepted job is kept until some time"
     asked, is_batch = before.asked + 1, job.new.lane == "batch"
     left_s = (job.expires_at - now).total_seconds()
@@ -525,9 +524,7 @@ def _standing(said: NotTheLast, before: BeingMade, *, now: datetime) -> BeingMad
         # No run waits for a batch for minutes, and who stays for it asks on. Nor do two looks call
         # it lost, however far apart: how much time is between them is known by the ledger alone.
         following = follows(
-            Poll(url=job.accepted.poll_url, after_s=step.hint_s)
-            if isinstance(step, BatchMaking)
-            else step,
+            step,
             asked=asked,
             was_gone=before.is_gone and not is_batch,
             strange=0 if is_batch else before.strange,

@@ -122,7 +122,7 @@ class Desk:
     def job(self, accepted: Accepted, file: str = "") -> Job:
         new = NewJob(
             token=TOKEN,
-            account=self.batching.account,
+            account=self.batching.asking.client.account,
             endpoint="",
             lane="batch",
             input_file=file,
