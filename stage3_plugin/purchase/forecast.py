@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import KW_ONLY, dataclass, field, replace
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from itertools import chain
 
 import anyio
@@ -106,10 +106,6 @@ class Forecast:
             return Reuse.AWAITED
         on_unknown = self.settings.on_unknown
         return standing(self.ledger, take, keys, state=state, on_unknown=on_unknown)
-
-    def paid_elsewhere(self, keys: Keys) -> Purchase | None:
-        """Return a picture that was paid for by the same wish at another endpoint, if one was."""
-        return self.ledger.paid_elsewhere(keys)
 
     def lost(self, keys: Keys) -> int:
         """Count what was paid for of a wish, on any route, and given up."""
@@ -234,10 +230,13 @@ class PaidElsewhere:
     _again: Sum = field(default_factory=Sum)
     _addresses: dict[str, None] = field(default_factory=dict[str, None])
 
-    def add(self, purchase: Purchase, estimate: Estimate) -> None:
-        """Count one."""
+    def look(self, ledger: Ledger, keys: Keys, estimate: Callable[[], Estimate]) -> None:
+        """Count a wish whose picture is bought, if it was paid for at another address."""
+        purchase = ledger.paid_elsewhere(keys)
+        if purchase is None:
+            return
         self._paid_microusd += purchase.counted_microusd
-        self._again.add(estimate)
+        self._again.add(estimate())
         asked = canonical_address(purchase.new.endpoint.base_url or self.route.public_url)
         self._addresses[asked] = None
 
@@ -329,9 +328,7 @@ class Elsewhere:
             first = self.keys_of(request)
             for keys in map(first.of_take, range(1, request.takes + 1)):
                 if self.ledger.live(keys.scene_key, keys) is None:
-                    purchase = self.ledger.paid_elsewhere(keys)
-                    if purchase is not None:
-                        found.add(purchase, self.estimate(request))
+                    found.look(self.ledger, keys, partial(self.estimate, request))
             if number % _SCENES_A_TURN == 0:
                 await anyio.lowlevel.checkpoint()
         for warning in found.warnings():
