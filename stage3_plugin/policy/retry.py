@@ -121,10 +121,11 @@ def decide(verdict: Verdict, history: History, policy: Settings, *, chance: floa
     if verdict.is_unknown:
         return _follow_unknown(verdict, history, policy, chance)
     if verdict.may_be_billed:
-        because = "billed, perhaps; another run pays for another"
-        return _end(verdict, for_all=history.streaks.all_billed, because=because)
+        return _follow_billed(verdict, history)
     if verdict.kind is VerdictKind.REJECTED:
-        return _end(verdict, for_all=history.streaks.all_rejected)
+        for_all = history.streaks.all_rejected
+        failure = _failure(verdict, because=for_all)
+        return GiveUp(failure) if for_all is None else Stop(failure)
     if is_by_chance(verdict) and policy.seeds_after_refusal:
         return _with_another_seed(verdict, history, policy, chance)
     if verdict.kind in _FINAL or verdict.should_retry is False:
@@ -154,11 +155,12 @@ def _with_another_seed(
     return Again(wait_s, "refused")
 
 
-def _end(verdict: Verdict, *, for_all: str | None, because: str | None = None) -> Stop | GiveUp:
-    """Give a scene up, or stop where there is a reason that holds for all."""
-    if for_all is not None:
-        return Stop(_failure(verdict, because=for_all))
-    return GiveUp(_failure(verdict, because=because))
+def _follow_billed(verdict: Verdict, history: History) -> Stop | GiveUp:
+    """Give up a scene whose paid answer is no picture; stop, if it is one after another."""
+    in_a_row = history.streaks.all_billed
+    if in_a_row is not None:
+        return Stop(_failure(verdict, because=in_a_row))
+    return GiveUp(_failure(verdict, because="billed, perhaps; another run pays for another"))
 
 
 def _without_tries(verdict: Verdict, history: History, policy: Settings) -> Stop | GiveUp:
@@ -166,12 +168,13 @@ def _without_tries(verdict: Verdict, history: History, policy: Settings) -> Stop
 
     That takes as long as one scene's waits are on average.
     """
-    in_a_row = None
     if verdict.kind is VerdictKind.NOT_SENT:
         waits_s = sum(backoff_bound_s(tries, policy) for tries in range(1, policy.max_attempts))
         in_a_row = history.streaks.all_unsent(history.now, for_s=waits_s / 2)
+        if in_a_row is not None:
+            return Stop(_failure(verdict, because=in_a_row))
     tries = "1 try" if history.ran == 1 else f"{history.ran} tries"
-    return _end(verdict, for_all=in_a_row, because=f"after {tries}")
+    return GiveUp(_failure(verdict, because=f"after {tries}"))
 
 
 def _follow_unknown(
@@ -179,10 +182,12 @@ def _follow_unknown(
 ) -> Stop | GiveUp | Again:
     """Give the scene up, or send once more where the user has said so: the first stays counted."""
     in_a_row = history.streaks.all_unanswered
+    if in_a_row is not None:
+        return Stop(_failure(verdict, because=in_a_row))
     may_resend = policy.on_unknown == "resend" and verdict.should_retry is not False
-    if in_a_row is None and may_resend and history.unknown == 1:
+    if may_resend and history.unknown == 1:
         return Again(chance * backoff_bound_s(1, policy), "unknown")
-    return _end(verdict, for_all=in_a_row)
+    return GiveUp(_failure(verdict))
 
 
 def _tries_left(verdict: Verdict, history: History, policy: Settings) -> bool:

@@ -52,16 +52,24 @@ def _short(purchase: Purchase) -> str:
     return purchase.new.attempt_id[:SHORT_ID]
 
 
-_CAPS: dict[CapName, tuple[str, str, str]] = {
-    "budget_usd": (
-        "the budget of this run (budget_usd, or --max-cost)",
-        "in this run",
-        "run again to go on under a new budget, or raise it",
-    ),
-    "daily_usd": ("daily_usd", "of this day", ""),
-    "total_usd": ("total_usd", "in this ledger", "raise total_usd to go on"),
+_WHERE: dict[CapName, str] = {
+    "budget_usd": "in this run are",
+    "daily_usd": "of this day are",
+    "total_usd": "in this ledger are",
 }
-"""What each is called, of what it is, and what to do; one of a day begins anew by itself."""
+
+
+_CALLED: dict[CapName, str] = {
+    "budget_usd": "the budget of this run (budget_usd, or --max-cost)",
+    "daily_usd": "daily_usd",
+    "total_usd": "total_usd",
+}
+
+
+_TO_GO_ON: dict[CapName, str] = {
+    "budget_usd": "run again to go on under a new budget, or raise it",
+    "total_usd": "raise total_usd to go on",
+}
 
 
 def still_waiting(
@@ -202,15 +210,14 @@ def over_cap(
         usd_text(amount)
         for amount in (over.limit_microusd, over.committed_microusd, over.needed_microusd)
     )
-    called, where, to_go_on = _CAPS[over.cap]
     message = (
-        f"{called} of ${limit}: ${committed} {where} are held or spent, and the next picture may "
-        f"cost ${needed}"
+        f"{_CALLED[over.cap]} of ${limit}: ${committed} {_WHERE[over.cap]} held or "
+        f"spent, and the next picture may cost ${needed}"
     )
     if resets_at is not None:
         message += f"; it begins anew at {resets_at:%Y-%m-%d %H:%M} UTC"
     else:
-        message += f"; {to_go_on}"
+        message += f"; {_TO_GO_ON[over.cap]}"
     if is_doubted:
         message += f"; one bill can hardly be right, see '{caretaker('attempts')}'"
     return Failure(code="budget", message=message, retryable=True)
