@@ -264,7 +264,7 @@ class GatheredScenes:
             line.scene.dropped = dropped
         facts = [self._run.asked.steps.facts_of(line.scene, line.request) for line in lines]
         await self._run.pictures.blocking(partial(batch_files.write_facts, folder, facts))
-        uploaded = await batching.upload(token)
+        uploaded = await batching.upload(token, written)
         if isinstance(uploaded, Uploaded):
             size_bytes = written.size_bytes
             trace.event(BatchUploaded(batch=token, lines=len(lines), size_bytes=size_bytes))
@@ -289,7 +289,7 @@ class GatheredScenes:
         batching, lines = batch.batching, batch.lines
         new = NewJob(
             token=token,
-            account=batching.account,
+            account=batching.asking.client.account,
             endpoint=batch.kind,
             lane="batch",
             input_file=uploaded.name,

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
 from decimal import Decimal
+from functools import partial
 from typing import Final, NamedTuple
 
 from host_stub.contract import (
@@ -361,9 +362,8 @@ class Planning:
         self.notices.look(request, foreseen=will_be_made)
         for take, prospect in enumerate(prospects, start=1):
             if prospect is Reuse.MAKE and not route.is_here:
-                purchase = forecast.paid_elsewhere(keys.of_take(take))
-                if purchase is not None:
-                    self._elsewhere.add(purchase, self.estimate(request))
+                estimate = partial(self.estimate, request)
+                self._elsewhere.look(forecast.ledger, keys.of_take(take), estimate)
         is_anew = will_be_made and Reuse.REUSE not in prospects and bool(request.shown)
         return _Foreseen(
             prospects,

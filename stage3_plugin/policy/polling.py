@@ -28,6 +28,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from stage3_plugin.domain.batch import BatchMaking
 from stage3_plugin.domain.exchange import Gone, Poll, Unclear, Unsaid
 
 FIRST_WAIT_S = 1.0
@@ -60,7 +61,7 @@ class GiveUp:
 
 
 def follows(
-    step: Poll | Unsaid | Gone | Unclear,
+    step: Poll | BatchMaking | Unsaid | Gone | Unclear,
     *,
     asked: int,
     was_gone: bool,
@@ -80,7 +81,7 @@ def follows(
         left_s: Seconds for which the provider has promised to know it, from now on.
     """
     grace_s = UNHEARD_S if isinstance(step, Unsaid) else 0.0
-    if left_s <= -grace_s and not isinstance(step, Poll):
+    if left_s <= -grace_s and not isinstance(step, Poll | BatchMaking):
         told = step.message or "nothing was said of it"
         return GiveUp(f"{told}, and the time is over for which its provider keeps it")
     match step:
@@ -92,7 +93,7 @@ def follows(
             return STRANGE_WAITS[strange] * FIRST_WAIT_S
         case Unclear() | Unsaid(stops_run=True):
             return None
-        case Unsaid(hint_s=hint_s) | Poll(after_s=hint_s):
+        case Unsaid(hint_s=hint_s) | BatchMaking(hint_s=hint_s) | Poll(after_s=hint_s):
             return _wait_s(asked, hint_s, left_s)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
+from itertools import chain, filterfalse
 
 Refers = Mapping[str, Collection[str]]
 """The scenes that each scene refers to; one that is not in it refers to none."""
@@ -22,10 +23,15 @@ def circles(refers: Refers) -> list[tuple[str, ...]]:
     lowest: dict[str, int] = {}
     open_: dict[str, None] = {}
     found: list[tuple[str, ...]] = []
-    for root in refers:
-        if root in number:
-            continue
-        way: list[tuple[str, Iterator[str]]] = [_entered(root, refers, number, lowest, open_)]
+    way: list[tuple[str, Iterator[str]]] = []
+
+    def enter(scene: str) -> None:
+        number[scene] = lowest[scene] = len(number)
+        open_[scene] = None
+        way.append((scene, iter(refers.get(scene, ()))))
+
+    for root in filterfalse(number.__contains__, refers):
+        enter(root)
         while way:
             scene, others = way[-1]
             other = next(others, None)
@@ -39,22 +45,10 @@ def circles(refers: Refers) -> list[tuple[str, ...]]:
                     if len(together) > 1 or scene in refers.get(scene, ()):
                         found.append(together)
             elif other not in number:
-                way.append(_entered(other, refers, number, lowest, open_))
+                enter(other)
             elif other in open_:
                 lowest[scene] = min(lowest[scene], number[other])
     return found
-
-
-def _entered(
-    scene: str,
-    refers: Refers,
-    number: dict[str, int],
-    lowest: dict[str, int],
-    open_: dict[str, None],
-) -> tuple[str, Iterator[str]]:
-    number[scene] = lowest[scene] = len(number)
-    open_[scene] = None
-    return scene, iter(refers.get(scene, ()))
 
 
 def _taken_out(first: str, open_: dict[str, None]) -> tuple[str, ...]:
@@ -69,19 +63,15 @@ def in_order(refers: Refers) -> list[str]:
 
     Those in circles are left out, and so are scenes that refer to one in a circle.
     """
-    needed_by = defaultdict[str, list[str]](list)
-    needs: dict[str, int] = {}
-    for scene, others in refers.items():
-        needs[scene] = len(set(others))
-        for other in set(others):
-            needed_by[other].append(scene)
-            needs.setdefault(other, len(set(refers.get(other, ()))))
-    ready = [scene for scene, count in needs.items() if not count]
+    held_back, ready = HeldBack[str](), list[str]()
+    for scene in dict.fromkeys(chain(refers, *refers.values())):
+        needs = refers.get(scene, ())
+        if needs:
+            held_back.add(scene, needs)
+        else:
+            ready.append(scene)
     for scene in ready:  # grows while it is gone through
-        for other in needed_by[scene]:
-            needs[other] -= 1
-            if not needs[other]:
-                ready.append(other)
+        ready += held_back.settled(scene)
     return ready
 
 

@@ -31,7 +31,7 @@ from stage3_plugin.errors import (
     StorageFailed,
     out_of,
 )
-from stage3_plugin.providers.base import BatchLane, Looked, Provider
+from stage3_plugin.providers.base import BatchLane, Provider
 from stage3_plugin.runtime.masking import NOTHING, Masked
 from stage3_plugin.runtime.system_errors import from_lack, says_not_there
 from stage3_plugin.storage.pictures import Pictures, RunBlocking
@@ -258,7 +258,10 @@ async def sought(
             if url in asked or len(asked) == MOST_PAGES:
                 return replace(found, problem="its listing does not come to an end")
             asked.add(url)
-            said, moment = await _page(provider, asking, folder, url, lost)
+            async with asking.answer(folder, url) as answer:
+                said, moment = await asking.judged(
+                    answer, lambda reply: (provider.looked(reply, lost), moment_of(reply))
+                )
             if len(asked) == 1:
                 found = replace(found, listed_at=moment)
             if isinstance(said, Found):
@@ -275,18 +278,6 @@ async def sought(
         problem = f"a page of its listing could not be understood: {described(error)}"
         return replace(found, problem=problem)
     return replace(found, is_whole=True)
-
-
-async def _page(
-    provider: Provider | BatchLane, asking: Asking, folder: Path, url: str, lost: Lost
-) -> tuple[Looked, datetime | None]:
-    """Have one page, and when it was made by its provider's clock."""
-
-    def judge(reply: Reply) -> tuple[Looked, datetime | None]:
-        return provider.looked(reply, lost), moment_of(reply)
-
-    async with asking.answer(folder, url) as answer:
-        return await asking.judged(answer, judge)
 
 
 def moment_of(reply: Reply) -> datetime | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final, TypeAlias
 
 from host_stub.contract import Failure
@@ -470,8 +470,12 @@ class Checkout:
         )
 
     def _resets_at(self, over: OverCap) -> datetime | None:
-        """Return when a cap begins anew, in UTC; ``None`` if it does not by itself."""
-        return self.run_ledger.resets_at(over.day) if over.cap == "daily_usd" else None
+        """Return when a cap begins anew, in UTC; ``None`` if it does not by itself.
+
+        The day that is counted may be after today.
+        """
+        calendar = self.run_ledger.session.calendar
+        return calendar.resets_at(over.day).astimezone(UTC) if over.cap == "daily_usd" else None
 
     def made_instead(self, request: PictureRequest, part: Part) -> Purchase | None:
         """Return the purchase, of any run, that has given a take its picture."""

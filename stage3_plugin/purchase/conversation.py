@@ -40,7 +40,6 @@ from stage3_plugin.domain.batch import (
     Upload,
     Uploaded,
     UploadedAs,
-    UploadStep,
     key_of,
 )
 from stage3_plugin.domain.exchange import Asked, Fetch, Reply
@@ -57,7 +56,15 @@ from stage3_plugin.policy.batching import Load
 from stage3_plugin.policy.refusal import refused_for
 from stage3_plugin.providers.base import BatchLane, Next, Polled, Provider
 from stage3_plugin.purchase.asking import Asking, NotAsked, storage_behind
-from stage3_plugin.purchase.drive import Drive, Ended, Heard, being_made, slept, unsendable
+from stage3_plugin.purchase.drive import (
+    Drive,
+    Ended,
+    Heard,
+    being_made,
+    sendable,
+    slept,
+    unsendable,
+)
 from stage3_plugin.purchase.ingest import Ingest
 from stage3_plugin.purchase.maker import Jobs, shielded
 from stage3_plugin.purchase.result_files import ResultFiles
@@ -206,11 +213,6 @@ class Batching(Drive):
         return self._lane.terms
 
     @property
-    def account(self) -> str:
-        """Return a hash of whose account is asked, as ``jobs`` have it."""
-        return self.asking.client.account
-
-    @property
     def listing(self) -> Listing:
         """Return what the listing of batches can prove."""
         return self.terms.listing
@@ -222,20 +224,17 @@ class Batching(Drive):
 
         Of a request that cannot be made into a line, return that instead: ``never_sent``.
         """
-        try:
-            return self._lane.kind(request)
-        except Exception as error:  # noqa: BLE001 - nothing has left, so it is no unknown
-            return unsendable(error)
+        return sendable(partial(self._lane.kind, request))
 
     def measured(self, request: PictureRequest) -> Load | AttemptResult:
         """Return how large a request is as a line, or that it cannot be one: ``never_sent``."""
-        names = dict.fromkeys((shown.sent.sha256 for shown in request.shown), _LONGEST_NAME)
-        try:
+
+        def load() -> Load:
+            names = dict.fromkeys((shown.sent.sha256 for shown in request.shown), _LONGEST_NAME)
             line = self._line(request, _LONGEST_KEY, names)
-            size_bytes = body_of(line.payload, is_line=True).length
-        except Exception as error:  # noqa: BLE001 - nothing has left, so it is no unknown
-            return unsendable(error)
-        return Load(size_bytes, tokens=line.tokens)
+            return Load(body_of(line.payload, is_line=True).length, tokens=line.tokens)
+
+        return sendable(load)
 
     async def upload_references(
         self,
@@ -306,17 +305,13 @@ class Batching(Drive):
     def _line(self, request: PictureRequest, key: str, names: Mapping[str, str]) -> BatchLine:
         return self._lane.line(request, key, names if self.terms.references == "file" else {})
 
-    async def upload(self, token: str) -> Uploaded | AttemptResult:
+    async def upload(self, token: str, written: Written) -> Uploaded | AttemptResult:
         """Hand the file of a batch over. Trouble is tried again here, a few times; it is free.
 
         Once it is there it is removed here: it may have gigabytes, and nobody reads it again.
         """
         lines = self._folder(token) / batch_files.LINES
-        try:
-            size_bytes = await self._pictures.blocking(partial(_size_bytes, lines))
-        except StorageFailed as failure:
-            return unsendable(failure)
-        content = Content(size_bytes=size_bytes, pieces=partial(_read, lines))
+        content = Content(size_bytes=written.size_bytes, pieces=partial(_read, lines))
         said = await self._handed_over(token, content, "lines", "application/jsonl")
         if isinstance(said, Uploaded):
             await self._pictures.blocking(partial(remove, lines))
@@ -349,7 +344,10 @@ class Batching(Drive):
             for _ in range(_MOST_STEPS):
                 if not isinstance(step, Upload):
                     break
-                step = await self._answered(folder, step, content, of)
+                async with self.asking.answer(folder, step.url, (step, content)) as answer:
+                    step = await self.asking.judged(
+                        answer, lambda reply: self._lane.uploaded(reply, content.size_bytes, of)
+                    )
         except NotAsked as problem:
             return _not_handed_over(problem)
         except Exception as error:  # noqa: BLE001 - nothing is bought by an upload
@@ -361,14 +359,6 @@ class Batching(Drive):
             step = Verdict(kind=VerdictKind.UNREADABLE, message=message, should_retry=False)
         verdict = self.asking.masked.record(replace(step, may_be_billed=False))
         return AttemptResult(verdict=verdict, cost=FREE)
-
-    async def _answered(
-        self, folder: Path, step: Upload, content: Content, of: UploadedAs
-    ) -> UploadStep:
-        async with self.asking.answer(folder, step.url, (step, content)) as answer:
-            return await self.asking.judged(
-                answer, lambda reply: self._lane.uploaded(reply, content.size_bytes, of)
-            )
 
     # The one paid request ------------------------------------------------------------------------
 
@@ -457,8 +447,3 @@ def _read(path: Path) -> Iterator[bytes]:
     with on_disk(path, reading=True), path.open("rb", buffering=0) as file:
         while piece := file.read(_PIECE_BYTES):
             yield piece
-
-
-def _size_bytes(path: Path) -> int:
-    with on_disk(path, reading=True):
-        return path.stat().st_size

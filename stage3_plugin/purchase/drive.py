@@ -88,6 +88,7 @@ Last: TypeAlias = Verdict | Fetch | BatchEnded
 Heard: TypeAlias = BeingMade | BatchEnded | AttemptResult
 """What asking for a job comes to: how far it is, that its many lines have ended, or what is true of
 all of it."""
+Made = TypeVar("Made")
 Begun = TypeVar("Begun")
 """A job, of an answer that may begin one; nothing, of all others."""
 Judge: TypeAlias = Callable[[Reply], Verdict | Fetch | Begun]
@@ -179,15 +180,10 @@ class Drive(ABC):
 
     async def _send(self, name: str, begin: Callable[[], Send], jobs: Jobs) -> Send | AttemptResult:
         """Return what was sent, where its whole answer lies in its folder; else what came of it."""
-        try:
-            send = begin()
-        except Exception as error:  # noqa: BLE001 - nothing has left, so it is no unknown
-            return unsendable(error)
-        try:
-            folder = self._pictures.new_folder(name)
-            answer = self.asking.to_come(folder)
-        except StorageFailed as failure:
-            return unsendable(failure)
+        made = sendable(lambda: (begin(), self.asking.to_come(self._pictures.new_folder(name))))
+        if isinstance(made, AttemptResult):
+            return made
+        send, answer = made
         try:
             exchange = await self.asking.client.post(
                 send,
@@ -432,6 +428,14 @@ def being_made(making: BeingMade) -> AttemptResult:
     return replace(_AWAITED, making=making, stays_open=True)
 
 
+def sendable(make: Callable[[], Made]) -> Made | AttemptResult:
+    """Make something before anything has left: what goes wrong with it is no unknown."""
+    try:
+        return make()
+    except Exception as error:  # noqa: BLE001 - whoever raises it, nothing was sent
+        return unsendable(error)
+
+
 def unsendable(error: Exception) -> AttemptResult:
     """Return an attempt that ended before its first byte.
 
@@ -510,7 +514,6 @@ def _standing(said: NotTheLast, before: BeingMade, *, now: datetime) -> BeingMad
     step = said.said if isinstance(said, NotAsked) else said
     goes_on = isinstance(step, Poll | BatchMaking)
     job = before.job.still_made(now) if goes_on else before.job
-    assert job.accepted is not None, "only an accepted job is asked for"
     assert job.expires_at is not None, "an accepted job is kept until some time"
     asked, is_batch = before.asked + 1, job.new.lane == "batch"
     left_s = (job.expires_at - now).total_seconds()
@@ -521,9 +524,7 @@ def _standing(said: NotTheLast, before: BeingMade, *, now: datetime) -> BeingMad
         # No run waits for a batch for minutes, and who stays for it asks on. Nor do two looks call
         # it lost, however far apart: how much time is between them is known by the ledger alone.
         following = follows(
-            Poll(url=job.accepted.poll_url, after_s=step.hint_s)
-            if isinstance(step, BatchMaking)
-            else step,
+            step,
             asked=asked,
             was_gone=before.is_gone and not is_batch,
             strange=0 if is_batch else before.strange,

@@ -245,12 +245,9 @@ def recovered(purchase: Purchase) -> SceneRecovered:
     )
 
 
-_OF_THE_PICTURE: Final = {
-    kind.value: kind
-    for kind in (
-        VerdictKind.REFUSED, VerdictKind.REJECTED, VerdictKind.NO_PICTURE, VerdictKind.UNREADABLE,
-    )
-}  # fmt: skip
+_OF_THE_PICTURE: Final = frozenset(
+    {VerdictKind.REFUSED, VerdictKind.REJECTED, VerdictKind.NO_PICTURE, VerdictKind.UNREADABLE}
+)
 """What a later run may still end by. An account without money, say, is another matter by then."""
 _ABOUT: Final[dict[str, RefusedFor]] = {word: word for word in get_args(RefusedFor)}
 
@@ -261,16 +258,12 @@ def result_of(line: Purchase, word: str) -> AttemptResult | None:
     ``None`` where a person has decided about it since, or the word is none of this version's.
     """
     name, _, about = word.partition(":")
-    kind = _OF_THE_PICTURE.get(name)
     is_billed = line.state is State.PAID_BAD
-    if (
-        kind is None
-        or line.decided_by is not None
-        or not (is_billed or line.state is State.REFUSED)
-    ):
+    is_known = name in _OF_THE_PICTURE and (is_billed or line.state is State.REFUSED)
+    if not is_known or line.decided_by is not None:
         return None
     verdict = Verdict(
-        kind=kind,
+        kind=VerdictKind(name),
         message=line.why,
         may_be_billed=is_billed,
         request_id=line.request_id,

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import KW_ONLY, dataclass, field, replace
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from itertools import chain
 
 import anyio
@@ -35,7 +35,7 @@ from stage3_plugin.policy.plan import Prospect, Sum
 from stage3_plugin.policy.pricing import most_plausible
 from stage3_plugin.policy.reuse import Reuse, after_its_owner
 from stage3_plugin.purchase import messages
-from stage3_plugin.purchase.lost import name_of
+from stage3_plugin.purchase.lost import may_be_going, name_of
 from stage3_plugin.purchase.run_ledger import RunLedger
 from stage3_plugin.purchase.takes import LiveTake, live_takes, standing
 from stage3_plugin.settings import Settings
@@ -69,7 +69,6 @@ class Forecast:
         self._owners = Owners(self.accounts.state_dir)
         self._homes = self.accounts.homes()
         self._busy_at: dict[str, set[str]] = {}
-        self._lives = cache(self._owners.lives)
         self._has_whole_answer = cache(self.pictures.spool.has_whole_answer)
         today = self.accounts.calendar().today()
         self._day = max(today, self.ledger.last_day() or today)
@@ -108,10 +107,6 @@ class Forecast:
         on_unknown = self.settings.on_unknown
         return standing(self.ledger, take, keys, state=state, on_unknown=on_unknown)
 
-    def paid_elsewhere(self, keys: Keys) -> Purchase | None:
-        """Return a picture that was paid for by the same wish at another endpoint, if one was."""
-        return self.ledger.paid_elsewhere(keys)
-
     def lost(self, keys: Keys) -> int:
         """Count what was paid for of a wish, on any route, and given up."""
         return self._given_up.get(keys.subject_key, 0)
@@ -140,15 +135,13 @@ class Forecast:
         home = self._homes.other(run_id)
         if home is not None:
             self._busy_at.setdefault(home, set()).add(purchase.new.attempt_id)
-        if home is not None or self._lives(run_id):
             return purchase.state
-        name = name_of(purchase)
-        is_complete = self._has_whole_answer(name)
-        if not (is_complete or self._owners.has_lock(purchase.new.run_id)):
-            age_s = abs((self.accounts.now() - purchase.changed_at).total_seconds())
-            if age_s <= self.settings.timeout_s + MARGIN_S:  # no lock proves nothing
-                return purchase.state
-        if not is_complete and self._owners.has_never_sent(purchase.new.run_id, name):
+        age_s = abs((self.accounts.now() - purchase.changed_at).total_seconds())
+        is_over, is_left = age_s > self.settings.timeout_s + MARGIN_S, self._has_whole_answer
+        if may_be_going(purchase, self._owners, is_over=is_over, is_left=is_left):
+            return purchase.state
+        is_complete = is_left(name := name_of(purchase))
+        if not is_complete and self._owners.has_never_sent(run_id, name):
             return State.VOID
         if is_complete and purchase.new.line is not None and purchase.state is State.SENDING:
             return State.ACCEPTED  # the whole answer is the create's: its batch is being made
@@ -237,10 +230,13 @@ class PaidElsewhere:
     _again: Sum = field(default_factory=Sum)
     _addresses: dict[str, None] = field(default_factory=dict[str, None])
 
-    def add(self, purchase: Purchase, estimate: Estimate) -> None:
-        """Count one."""
+    def look(self, ledger: Ledger, keys: Keys, estimate: Callable[[], Estimate]) -> None:
+        """Count a wish whose picture is bought, if it was paid for at another address."""
+        purchase = ledger.paid_elsewhere(keys)
+        if purchase is None:
+            return
         self._paid_microusd += purchase.counted_microusd
-        self._again.add(estimate)
+        self._again.add(estimate())
         asked = canonical_address(purchase.new.endpoint.base_url or self.route.public_url)
         self._addresses[asked] = None
 
@@ -332,9 +328,7 @@ class Elsewhere:
             first = self.keys_of(request)
             for keys in map(first.of_take, range(1, request.takes + 1)):
                 if self.ledger.live(keys.scene_key, keys) is None:
-                    purchase = self.ledger.paid_elsewhere(keys)
-                    if purchase is not None:
-                        found.add(purchase, self.estimate(request))
+                    found.look(self.ledger, keys, partial(self.estimate, request))
             if number % _SCENES_A_TURN == 0:
                 await anyio.lowlevel.checkpoint()
         for warning in found.warnings():

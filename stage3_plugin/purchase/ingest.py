@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -276,7 +276,7 @@ async def fetch_into(
         StorageFailed: The disk did not take it.
     """
     try:
-        with FileSink(path, cap) as file:
+        with closing(FileSink(path, cap)) as file:
             await client.fetch(url, file.opened, hosts=hosts)
         if file.codings:
             work = partial(inflate_file, path, file.codings, most_bytes=cap)
@@ -287,19 +287,13 @@ async def fetch_into(
 
 
 class FileSink:
-    """A body that goes into a file as it is; a context manager that owns the file."""
+    """A body that goes into a file as it is; whoever makes it closes it."""
 
     def __init__(self, path: Path, most_bytes: int | None) -> None:
         self._path = path
         self._most_bytes = most_bytes
         self._file: NewFile | None = None
         self.codings: tuple[str, ...] = ()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the file, if there is one."""

@@ -79,11 +79,7 @@ class LineResults:
     _lines: dict[int, Purchase] = field(default_factory=dict[int, Purchase])
     _facts: Mapping[int, Mapping[str, str]] = field(default_factory=dict[int, Mapping[str, str]])
     """What was noted of their pictures when they were wanted, by their numbers."""
-    _has_all: bool = False
-    """Nothing more comes: a line without a picture has none."""
     _handed_on: set[int] = field(default_factory=set[int])
-    _waiting: list[Purchase] = field(default_factory=list[Purchase])
-    """Lines without a picture, which may come with one as long as not all is here."""
     _strange: list[str] = field(default_factory=list[str])
 
     @property
@@ -160,8 +156,7 @@ class LineResults:
             if one.new.line is not None
         }
         self._facts = await self._read_facts()
-        self._has_all = results.is_over or not results.problem
-        self._handed_on, self._waiting, self._strange = set(), [], []
+        self._handed_on, self._strange = set(), []
         reading = self.batching.files.reading(self._folder, ended, results)
         problem: Exception | None = None
         async with anyio.create_task_group() as tasks:
@@ -172,10 +167,7 @@ class LineResults:
         if problem is not None:
             raise problem
         self._tell_strange(reading.passed)
-        lacking = reading.lacking
-        for line in self._waiting if lacking is not None else ():  # all is here, as it shows
-            await self.turns.take(partial(self._take, line))
-        return lacking
+        return reading.lacking
 
     async def _read(self, reading: Reading, tasks: TaskGroup) -> None:
         async with aclosing(reading.lines()) as lines:
@@ -209,9 +201,6 @@ class LineResults:
             return
         to = self.pictures.spool.folder_of(line.new.attempt_id)
         await self.batching.files.claim(came, to)
-        if not (came.has_picture or self._has_all):
-            self._waiting.append(line)
-            return
         take = partial(self._take, line)
         begun = self.turns.begin(take)
         if begun is None:

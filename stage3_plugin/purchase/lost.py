@@ -257,16 +257,19 @@ class Brought:
     Attributes:
         purchase: As it stands now; ``None`` if there is none.
         attempted: What its answer came to, if it was looked at.
-        not_here: Its picture's address did not give it, and may yet.
         making: Its picture is being made.
         storage: The disk failed.
     """
 
     purchase: Purchase | None
     attempted: AttemptResult | None = None
-    not_here: MissingPicture | None = None
     making: BeingMade | None = None
     storage: StorageFailed | None = None
+
+    @property
+    def not_here(self) -> MissingPicture | None:
+        """Return its picture, where an address did not give it and may yet."""
+        return None if self.attempted is None else self.attempted.not_here
 
     @property
     def is_lost(self) -> bool:

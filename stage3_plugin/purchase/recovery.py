@@ -37,6 +37,7 @@ from collections import deque
 from collections.abc import Callable, Collection
 from dataclasses import KW_ONLY, dataclass, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import anyio
@@ -137,32 +138,25 @@ class Recovery:
             StorageFailed: The ledger cannot be read.
         """
         reader = self.session.reader
+        unknown = reader.purchases(states={State.UNKNOWN})
         seen = set[str]()
-
-        def is_first(purchase: Purchase) -> bool:
-            """Return whether it is the first of its job, and stands for all of it."""
-            name = name_of(purchase)
-            was_seen = name in seen
-            seen.add(name)
-            return not was_seen
-
-        for purchase in reader.open_purchases():
+        for purchase in chain(reader.open_purchases(), reader.accepted(), unknown):
+            name, is_open = name_of(purchase), purchase.state in OPEN
             is_ours = purchase.new.run_id == self.session.run_id
-            if not is_ours and self.home_of(purchase) is None and is_first(purchase):
-                self._found.append(purchase.new.attempt_id)
-                self._open.add(name_of(purchase))
-        for purchase in reader.accepted():
-            if not is_first(purchase) or self.lives(purchase):
+            if is_open and (is_ours or self.home_of(purchase) is not None):
+                continue
+            is_accepted, was_seen = purchase.state is State.ACCEPTED, name in seen
+            seen.add(name)  # the first of a job stands for all of it
+            if was_seen or (is_accepted and self.lives(purchase)):
                 continue
             self._found.append(purchase.new.attempt_id)
-            if purchase.new.line is None:  # a batch takes hours: no run waits for it
-                self._open.add(name_of(purchase))
-                self._in_work[name_of(purchase)] = purchase.new.endpoint.provider
-        for purchase in reader.purchases(states={State.UNKNOWN}):
-            if is_first(purchase):
-                self._found.append(purchase.new.attempt_id)
-                if is_lost(purchase):
-                    self._lost.watch(purchase)
+            is_awaited = is_accepted and purchase.new.line is None
+            if is_open or is_awaited:  # a batch takes hours: no run waits for it
+                self._open.add(name)
+            if is_awaited:
+                self._in_work[name] = purchase.new.endpoint.provider
+            if is_lost(purchase):
+                self._lost.watch(purchase)
 
     @property
     def is_halted(self) -> bool:
@@ -558,20 +552,10 @@ class Recovery:
             return Brought(purchase=purchase, attempted=self.endings.came.get(attempt_id))
         stuck = self.endings.stuck.get(attempt_id)
         if stuck is not None:
-            return Brought(
-                purchase=purchase,
-                attempted=stuck,
-                not_here=stuck.not_here,
-                storage=stuck.storage,
-            )
-        is_there = purchase.state is State.ACCEPTED or (
-            purchase.new.line is not None and was_accepted(purchase)
-        )
-        return Brought(
-            purchase=purchase,
-            making=known.as_it_stands() if is_there else None,
-            storage=known.storage,
-        )
+            return Brought(purchase=purchase, attempted=stuck, storage=stuck.storage)
+        is_at_it = purchase.state is State.ACCEPTED or purchase.new.line is not None
+        making = known.as_it_stands() if is_at_it and was_accepted(purchase) else None
+        return Brought(purchase=purchase, making=making, storage=known.storage)
 
     def _as_it_is(self, purchase: Purchase) -> Purchase:
         return self.session.reader.purchase(purchase.new.attempt_id) or purchase

@@ -185,7 +185,7 @@ class ResultFiles:
         part = await self.asking.pictures.blocking(partial(batch_files.new_part, whole))
         came = Results()
         try:
-            with _Arriving(part, most_bytes) as arriving:
+            with closing(_Arriving(part, most_bytes)) as arriving:
                 exchange = await self.asking.client.download(
                     self.asking.masked.restored(url), arriving.opened, hosts=self.asking.hosts
                 )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
-from datetime import UTC, date, datetime
+from datetime import date
 from functools import partial
 from typing import TypeAlias
 
@@ -370,10 +370,6 @@ class RunLedger:
             if self._waited_for is None:
                 self._waited_for = anyio.Event()
             await self._waited_for.wait()
-
-    def resets_at(self, day: date) -> datetime:
-        """Return when a day that is counted now ends, in UTC; the ledger's may be after today."""
-        return self.session.calendar.resets_at(day).astimezone(UTC)
 
     def notify(self) -> None:
         """Wake the claims that wait for a purchase to be settled, to look again."""

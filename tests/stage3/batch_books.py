@@ -171,7 +171,10 @@ class BatchBooks:
         for key, kind in self.lines[:cut]:
             if key not in by_key or (kind == "picture" and by_key[key] != "picture"):
                 by_key[key] = kind
+        says_all = is_whole or results.is_over or self.tells
         for key, kind in sorted(by_key.items(), key=lambda one: one[1] != "picture"):
+            if not (says_all or kind in {"picture", "full"}):
+                continue  # another line of its key may come with a picture
             folder = self.spool / token / f"line-{key}"
             write_answer(folder, kind)
             yield ReadLine(key=key, folder=folder, has_picture=kind in {"picture", "full"})

@@ -94,7 +94,7 @@ class Desk:
     async def uploaded(self, *prompts: str, token: str = TOKEN) -> str:
         written = await self.batching.write(token, self.scenes(*prompts), self.names)
         assert isinstance(written, Written), written
-        said = await self.batching.upload(token)
+        said = await self.batching.upload(token, written)
         assert isinstance(said, Uploaded), said
         return said.name
 
@@ -125,7 +125,7 @@ class Desk:
     def job(self, accepted: Accepted, file: str = "") -> Job:
         new = NewJob(
             token=TOKEN,
-            account=self.batching.account,
+            account=self.batching.asking.client.account,
             endpoint="",
             lane="batch",
             input_file=file,
@@ -253,9 +253,9 @@ async def test_an_upload_is_not_tried_for_ever(tmp_path: Path) -> None:
         api.batches.meet(ResetAfterRead(billed=False), at="upload", times=3)
         async with at_desk(api, tmp_path) as desk:
             written = await desk.batching.write(TOKEN, desk.scenes("a"), {})
-            said = await desk.batching.upload(TOKEN)
+            assert isinstance(written, Written)
+            said = await desk.batching.upload(TOKEN, written)
 
-        assert isinstance(written, Written)
         assert isinstance(said, AttemptResult)
         assert said.verdict.kind is VerdictKind.NOT_SENT
         assert "could not be handed over" in said.verdict.message
@@ -268,12 +268,13 @@ async def test_a_file_that_was_handed_over_is_not_kept_here(tmp_path: Path) -> N
     with ImageApi() as api:
         async with at_desk(api, tmp_path) as desk:
             lines = desk.folder() / "lines.jsonl"
-            await desk.batching.write(TOKEN, desk.scenes("a"), {})
+            written = await desk.batching.write(TOKEN, desk.scenes("a"), {})
+            assert isinstance(written, Written)
             api.key = "another"
-            await desk.batching.upload(TOKEN)
+            await desk.batching.upload(TOKEN, written)
             was_kept = lines.exists()
             api.key = KEY
-            said = await desk.batching.upload(TOKEN)
+            said = await desk.batching.upload(TOKEN, written)
 
         assert was_kept
         assert isinstance(said, Uploaded)
