@@ -1,4 +1,4 @@
-"""Replicate: what is sent, what becomes of a prediction, and what its listing proves."""
+"""Replicate: what is sent, and what its listing proves; see ``recorded/replicate`` for answers."""
 
 from __future__ import annotations
 
@@ -10,17 +10,15 @@ import pytest
 
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.exchange import (
-    Fetch,
     Found,
     Lost,
     NotListed,
-    Unclear,
     Unsaid,
 )
 from stage3_plugin.domain.free_checks import Ask
 from stage3_plugin.domain.job import Accepted, seed_of
 from stage3_plugin.domain.picture import InlinePicture, SpooledPart
-from stage3_plugin.domain.verdict import RefusedFor, Verdict, VerdictKind
+from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.providers.base import Polled
 from stage3_plugin.providers.models import table
 from stage3_plugin.providers.replicate import Replicate, ReplicateOptions
@@ -188,15 +186,6 @@ def polled(document: Any, status: int = 200, **more: Any) -> Polled:
     return replicate().polled(reply(document, status, **more), JOB, "status")
 
 
-def test_a_picture_at_an_address_under_a_word_that_nobody_knows_may_be_a_draft() -> None:
-    """Unless the prediction says when it ended: its pictures are deleted an hour later."""
-    odd = prediction("upscaling", output=[AT]) | {"completed_at": None}
-    ended = odd | {"completed_at": "2026-11-01T12:00:04Z"}
-
-    assert isinstance(polled(odd), Unclear)
-    assert isinstance(polled(ended), Fetch)
-
-
 @pytest.mark.parametrize("status", ["processing", "succeeded", "failed", "odd"])
 def test_a_picture_in_the_answer_counts_whatever_its_state(status: str) -> None:
     """One was recorded as a data URL while its prediction was still being processed."""
@@ -207,49 +196,6 @@ def test_a_picture_in_the_answer_counts_whatever_its_state(status: str) -> None:
     assert isinstance(spooled, Verdict)
     assert (inline.kind, len(inline.sources)) == (VerdictKind.PICTURES, 1)
     assert spooled.sources == (SpooledPart(3),)
-
-
-@pytest.mark.parametrize(
-    "more, kind, about, billed",
-    [
-        ({"error": "NSFW content detected. Try running it again."}, "refused", "output", True),
-        ({"error": "All generated images contained NSFW content."}, "refused", "output", True),
-        ({"error": "The input or output was flagged as sensitive. (E005)"}, "refused", None, True),
-        ({"error": "Request moderated: the input image"}, "refused", "reference", True),
-        ({"error": "blocked by our content policy"}, "refused", None, True),
-        ({"error": "It may contain third-party content"}, "refused", "rights", True),
-        ({"error": "CUDA out of memory"}, "no_picture", None, True),
-        ({"error": "prompt violates max_length"}, "no_picture", None, True),
-        ({"error": None}, "no_picture", None, True),
-        ({"error": {"odd": 1}}, "no_picture", None, True),
-        ({"status": "canceled"}, "no_picture", None, True),
-        ({"status": "aborted"}, "busy", None, False),
-        ({"status": "succeeded", "output": []}, "refused", "output", True),
-        ({"status": "succeeded"}, "no_picture", None, True),
-    ],
-)
-def test_one_that_ended_without_a_picture(
-    more: dict[str, Any],
-    kind: str,
-    about: RefusedFor | None,
-    billed: bool,  # noqa: FBT001 - a column of the table
-) -> None:
-    """It may be billed by the time it ran, unless it did not begin."""
-    step = polled(prediction(**{"status": "failed", **more}))
-
-    assert isinstance(step, Verdict)
-    assert (step.kind.value, step.about, step.may_be_billed) == (kind, about, billed)
-    assert not step.is_unknown
-    assert step.message
-
-
-def test_what_is_not_known_ends_the_polling() -> None:
-    """A word, or a shape: the window would be wasted by asking on."""
-    assert polled(prediction("paused")) == Unclear(
-        message="Replicate calls it 'paused', a word that is not known"
-    )
-    assert isinstance(polled(prediction("succeeded", output={"image": AT})), Unclear)
-    assert isinstance(polled(prediction("succeeded", output="a poem")), Unclear)
 
 
 # What a listing shows ----------------------------------------------------------------------------
