@@ -38,11 +38,6 @@ def replicate(model: str = MODEL, base_url: str | None = None) -> Replicate:
     return Replicate(endpoint, clock=lambda: NOW_S)
 
 
-def asked_for(model: str, **wishes: Any) -> Any:
-    """Return the inputs that are sent for some wishes."""
-    return replicate(model).begin(request(model=model, **wishes)).payload["input"]
-
-
 # What is sent ------------------------------------------------------------------------------------
 
 
@@ -82,46 +77,6 @@ def test_a_models_name_stays_two_steps_of_the_path() -> None:
     send = replicate("..#x/y?z").begin(request())
 
     assert send.url.endswith("/v1/models/..%23x/y%3Fz/predictions")
-
-
-@pytest.mark.parametrize(
-    "model, expected",
-    [
-        ("black-forest-labs/flux-schnell", {"aspect_ratio": "16:9", "output_format": "png",
-                                            "num_outputs": 1, "megapixels": "1",
-                                            "go_fast": False}),
-        (MODEL, {"aspect_ratio": "16:9", "resolution": "4 MP", "output_format": "png",
-                 "prompt_upsampling": False}),
-        ("black-forest-labs/flux-3-image", {"aspect_ratio": "16:9", "resolution": "1.5k",
-                                            "output_format": "png", "grounding": False}),
-        ("google/nano-banana", {"aspect_ratio": "16:9", "output_format": "png"}),
-        ("google/nano-banana-pro", {"aspect_ratio": "16:9", "resolution": "2K",
-                                    "output_format": "png", "allow_fallback_model": False}),
-        ("google/nano-banana-2", {"aspect_ratio": "16:9", "resolution": "2K",
-                                  "output_format": "png", "google_search": False,
-                                  "image_search": False}),
-        ("black-forest-labs/flux-1.1-pro-ultra", {"aspect_ratio": "16:9",
-                                                  "output_format": "png"}),
-        ("qwen/qwen-image-2512", {"aspect_ratio": "16:9", "output_format": "png",
-                                  "go_fast": True}),
-        ("bytedance/seedream-4.5", {"aspect_ratio": "16:9", "size": "2K", "max_images": 1,
-                                    "sequential_image_generation": "disabled"}),
-        ("bytedance/seedream-4", {"aspect_ratio": "16:9", "size": "2K", "max_images": 1,
-                                  "sequential_image_generation": "disabled",
-                                  "enhance_prompt": False}),
-        ("openai/gpt-image-1.5", {"aspect_ratio": "3:2", "quality": "low", "background": "auto",
-                                  "output_format": "png", "number_of_images": 1,
-                                  "input_fidelity": "low"}),
-        ("openai/gpt-image-2", {"aspect_ratio": "3:2", "quality": "low", "background": "auto",
-                                "output_format": "png", "number_of_images": 1}),
-        ("somebody/else", {"aspect_ratio": "16:9"}),
-    ],
-)  # fmt: skip
-def test_every_model_has_inputs_of_its_own(model: str, expected: dict[str, Any]) -> None:
-    """What is dear or wrong where it is left out is sent: size, quality, one picture."""
-    given = asked_for(model, width_px=2049, height_px=1152, quality="low")
-
-    assert given == {"prompt": "a lighthouse at dusk", **expected}
 
 
 def test_every_family_has_ratios() -> None:
