@@ -43,7 +43,6 @@ SLOW = (
     "stage3/caretaking/test_full_disk.py",
     "stage3/ledger/test_database_url.py",
     "stage3/ledger/test_eight_processes.py",
-    "stage3/ledger/test_model.py",
     "stage3/previz/test_drawing_backdrops.py",
     "stage3/previz/test_provider.py",
     "stage3/previz/test_render.py",

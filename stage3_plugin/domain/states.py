@@ -1,8 +1,8 @@
 """The states of one purchase and the ways between them: the table everything else is built from.
 
-Pure. The database's triggers are made from it, an exhaustive model of two processes is checked
-against it, and the documentation's diagram follows it. A purchase is one request that may be
-billed; a second request for the same scene is a second purchase.
+Pure. The database's triggers are made from it, a state machine of several runs is held to it, and
+the documentation's diagram follows it. A purchase is one request that may be billed; a second
+request for the same scene is a second purchase.
 """
 
 from __future__ import annotations

@@ -6,7 +6,6 @@ refers to itself, by whatever way around, can never be made.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from itertools import chain, filterfalse
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,6 +22,7 @@ from stage3_plugin.providers.models import Takes, takes_of
 from stage3_plugin.providers.registry import provider_at
 from stage3_plugin.transport.bodies import body_of
 from tests.fakes import shapes
+from tests.fakes.inputs import check_replicate, check_xai
 from tests.fakes.pngs import make_png
 from tests.fakes.requests import Refusing, check, shown_in
 from tests.fakes.wire import Asked, prompt_of
@@ -166,52 +168,29 @@ def asking(path: str, document: dict[str, Any]) -> Asked:
     )
 
 
-GEMINI = f"/v1beta/models/gemini-3-pro-image{shapes.GENERATE_CONTENT}"
-FAL = "/fal-ai/flux-2/turbo"
-BFL = "/v1/flux-2-pro"
-BFL3 = "/v1/flux-3-image"
-AT_QUEUES: dict[str, dict[str, Any]] = {
-    FAL: {"prompt": "a pier", "image_size": {"width": 64, "height": 64}},
-    f"{FAL}/edit": {"prompt": "a pier", "image_size": {"width": 64, "height": 64}},
-    BFL: {"prompt": "a pier", "width": 1024, "height": 1024},
-    BFL3: {"prompt": "a pier", "aspect_ratio": "7:5", "resolution": "1.5k", "grounding": False},
+BODIES: Mapping[str, list[dict[str, Any]]] = json.loads(
+    Path(__file__).with_name("bodies.json").read_text(encoding="utf-8")
+)
+"""Plain bodies, and what is wrong with each of the others."""
+CHECKS: Mapping[str, Callable[[str, Mapping[str, Any]], None]] = {
+    "path": check,
+    "replicate": check_replicate,
+    "xai": check_xai,
 }
-GOOD: dict[str, dict[str, Any]] = {
-    shapes.OPENAI: {"model": "gpt-image-2", "prompt": "a pier"},
-    shapes.EDITS: {"model": "gpt-image-2", "prompt": "a pier", "images": [{"file_id": "file-1"}]},
-    shapes.OPENROUTER: {"model": "x/painter", "prompt": "a pier"},
-    shapes.CHAT: {
-        "model": "x/painter",
-        "messages": [{"role": "user", "content": "a pier"}],
-        "modalities": ["image"],
-    },
-    GEMINI: {
-        "contents": [{"role": "user", "parts": [{"text": "a pier"}]}],
-        "generationConfig": {"responseModalities": ["IMAGE"]},
-    },
+TOO_LONG = {
+    "by": "path",
+    "path": shapes.OPENAI,
+    "document": {"model": "gpt-image-2", "prompt": "x" * 32_001},
 }
-BAD: list[tuple[str, dict[str, Any]]] = [
-    (shapes.OPENAI, {"seed": 7}),
-    (shapes.OPENAI, {"size": "1000x1000"}),
-    (shapes.OPENAI, {"size": "4096x1024"}),
-    (shapes.OPENAI, {"prompt": "x" * 32_001}),
-    (shapes.EDITS, {"images": []}),
-    (shapes.EDITS, {"images": [{"image_url": "http://a.test/mira.png"}]}),
-    (shapes.OPENROUTER, {"model": "painter"}),
-    (shapes.CHAT, {"max_tokens": 1000}),
-    (GEMINI, {"negativePrompt": "fog"}),
-    (GEMINI, {"generationConfig": {"responseModalities": ["IMAGE"], "seed": 2**31}}),
-    (FAL, {"sync_mode": True}),
-    (FAL, {"image_size": "square"}),
-    (BFL, {"width": 1000}),
-    (BFL, {"safety_tolerance": 6}),
-    (BFL3, {"seed": 7}),
-    (BFL3, {"resolution": "1K"}),
-]
 
 
-@pytest.mark.parametrize("path, change", BAD)
-def test_what_a_vendor_would_not_take_is_seen(path: str, change: dict[str, Any]) -> None:
+@pytest.mark.parametrize("row", [*BODIES["refused"], TOO_LONG], ids=lambda row: row["path"])
+def test_what_a_vendor_would_not_take_is_seen(row: dict[str, Any]) -> None:
     """Fields of others, values of others, and nothing where something must be."""
-    with pytest.raises(ValueError):  # noqa: PT011 - pydantic's are such, and one of ours
-        check(path, (GOOD | AT_QUEUES)[path] | change)
+    with pytest.raises((ValueError, AssertionError)):
+        CHECKS[row["by"]](row["path"], row["document"])
+
+
+@pytest.mark.parametrize("row", BODIES["taken"], ids=lambda row: row["path"])
+def test_a_plain_request_is_taken(row: dict[str, Any]) -> None:
+    CHECKS[row["by"]](row["path"], row["document"])

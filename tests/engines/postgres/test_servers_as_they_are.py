@@ -143,7 +143,9 @@ def hanging_up() -> Generator[int]:
         thread.join()
 
 
-def test_a_server_that_hangs_up_is_told_with_what_to_do(tmp_path: Path, image_api: ImageApi) -> None:
+def test_a_server_that_hangs_up_is_told_with_what_to_do(
+    tmp_path: Path, image_api: ImageApi
+) -> None:
     """Not in those of the library below, which guesses at a crash."""
     with hanging_up() as port:
         project = project_at(tmp_path, image_api, f"postgresql://u@127.0.0.1:{port}/d")

@@ -21,6 +21,17 @@ from tests.fakes.behaviours import Json
 
 PNG = "iVBORw0KGgo="
 NOW_S = 1_789_000_000.0
+SUCCESSES: Mapping[str, Mapping[str, Any]] = json.loads(
+    Path(__file__).with_name("successes.json").read_text(encoding="utf-8")
+)
+"""Bodies of answers with 200, by what is read of them: where pictures are, what was used, what it
+cost; and those without a picture."""
+
+FAILURES: Mapping[str, list[Any]] = json.loads(
+    Path(__file__).with_name("failures.json").read_text(encoding="utf-8")
+)
+"""How vendors write and word a failure, what may stand beside it, and where they say how long to
+wait: its moments are 8 and 20 seconds after :data:`NOW_S`."""
 
 
 def reply(

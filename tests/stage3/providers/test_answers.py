@@ -15,6 +15,7 @@ from stage3_plugin.providers.replies.reading import cleaned
 from stage3_plugin.providers.replies.usage import gateway_usd_of, reported_usd_of, usage_in
 from tests.stage3.providers.replies import (
     PNG,
+    SUCCESSES,
     openai,
     openrouter,
     part,
@@ -27,88 +28,12 @@ BASE = "https://server.test/v1"
 INLINE = InlinePicture(PNG)
 FULL_PNG = "iVBORw0KGgoAAAANSUhEUgAA"
 
-PICTURES: dict[str, tuple[Any, Any]] = {
-    "b64_json": ({"data": [{"b64_json": PNG}]}, INLINE),
-    "odd keys beside it": (
-        {"created": 0, "size": "1536x864", "usage": None, "new": {}, "data": [{"b64_json": PNG}]},
-        INLINE,
-    ),
-    "data is an object": ({"data": {"b64_json": PNG}}, INLINE),
-    "data of strings": ({"data": [PNG]}, INLINE),
-    "empty slots before it": ({"data": [None, {}, {"b64_json": PNG}]}, INLINE),
-    "data URL in b64_json": (
-        {"data": [{"b64_json": f"data:image/png;base64,{PNG}"}]},
-        InlinePicture(f"data:image/png;base64,{PNG}"),
-    ),
-    "base64 before an address": (
-        {"data": [{"url": "https://a.test/x.png", "b64_json": PNG}]},
-        INLINE,
-    ),
-    "an address": (
-        {"data": [{"url": "https://a.test/x.png?y=1"}]},
-        RemotePicture("https://a.test/x.png?y=1"),
-    ),
-    "a relative address": (
-        {"data": [{"url": "/v1/images/7/content?variant=0"}]},
-        RemotePicture("https://server.test/v1/images/7/content?variant=0"),
-    ),
-    "images of strings": ({"images": ["https://a.test/1.png"]}, RemotePicture("https://a.test/1.png")),
-    "chat": (
-        {"choices": [{"message": {"content": "", "images": [{"image_url": {"url": PNG}}]}}]},
-        INLINE,
-    ),
-    "chat, address as a string": (
-        {"choices": [{"message": {"images": [{"image_url": "https://a.test/x.png"}]}}]},
-        RemotePicture("https://a.test/x.png"),
-    ),
-    "chat, content in parts": (
-        {"choices": [{"message": {"content": [{"type": "text", "text": "here"},
-                                              {"type": "image_url", "image_url": {"url": PNG}}]}}]},
-        INLINE,
-    ),
-    "chat, Markdown address": (
-        {"choices": [{"message": {"content": "Here: ![it](https://a.test/x.png)"}}]},
-        RemotePicture("https://a.test/x.png"),
-    ),
-    "chat, Markdown data URL": (
-        {"choices": [{"message": {"content": f"![it](data:image/png;base64,{PNG}) done"}}]},
-        InlinePicture(f"data:image/png;base64,{PNG}"),
-    ),
-    "chat, second choice": (
-        {"choices": [{"message": None}, {"message": {"images": [{"image_url": {"url": PNG}}]}}]},
-        INLINE,
-    ),
-    "responses": (
-        {"output": [{"type": "image_generation_call", "result": FULL_PNG}]},
-        InlinePicture(FULL_PNG),
-    ),
-    "a result around it": ({"result": {"data": [{"b64_json": PNG}]}}, INLINE),
-    "a result that is it": ({"result": {"b64_json": PNG}}, INLINE),
-    "a list": ([{"b64_json": PNG}], INLINE),
-    "an output that is an address": (
-        {"output": "https://a.test/x.png"}, RemotePicture("https://a.test/x.png"),
-    ),
-    "an address in an address": (
-        {"data": [{"url": {"url": "https://a.test/x.png"}}]}, RemotePicture("https://a.test/x.png"),
-    ),
-    **{
-        f"an address within {around[:2]}": (
-            {"data": [{"url": around.replace("U", "https://a.test/x.png")}]},
-            RemotePicture("https://a.test/x.png"),
-        )
-        for around in ("<U>", '"U"', " 'U' ", "![p](U)", '[p](U "title")')
-    },
-    "gemini": (
-        {"candidates": [{"content": {"parts": [{"text": "x"}, {"inlineData": {"data": PNG}}]}}]},
-        INLINE,
-    ),
-}  # fmt: skip
 
-
-@pytest.mark.parametrize("name", PICTURES)
+@pytest.mark.parametrize("name", SUCCESSES["pictures"])
 def test_a_picture_is_found_wherever_answers_have_put_it(name: str) -> None:
     """Every provider reads every recorded shape: a compatible server may answer any of them."""
-    document, source = PICTURES[name]
+    document, told = (SUCCESSES["pictures"][name][one] for one in ("body", "source"))
+    source = InlinePicture(**told) if "base64" in told else RemotePicture(**told)
     for provider in (
         openai(base_url=BASE),
         openrouter(base_url=BASE),
@@ -304,58 +229,17 @@ def test_the_exchange_has_the_name_that_leads_furthest(
         assert verdict_on(openai(), reply(document, status, headers)).request_id == expected
 
 
-USAGES: dict[str, tuple[Any, Usage | None]] = {
-    "openai with a breakdown": (
-        {
-            "input_tokens": 370,
-            "input_tokens_details": {"text_tokens": 47, "image_tokens": 323},
-            "output_tokens": 1364,
-            "output_tokens_details": {"image_tokens": 1056, "text_tokens": 308},
-        },
-        Usage(input_text=47, input_image=323, output_text=308, output_image=1056),
-    ),
-    "openai without one": (
-        {"input_tokens": 12, "output_tokens": 4160, "total_tokens": 4172},
-        Usage(input_text=12, output_image=4160),
-    ),
-    "openai with an empty one": (
-        {"input_tokens": 12, "output_tokens": 4160,
-         "output_tokens_details": {"image_tokens": 0, "text_tokens": 0}},
-        Usage(input_text=12, output_image=4160),
-    ),
-    "text named alone": (
-        {"output_tokens": 1364, "output_tokens_details": {"text_tokens": 308}},
-        Usage(output_text=308, output_image=1056),
-    ),
-    "openrouter": (
-        {"prompt_tokens": 5, "completion_tokens": 1537,
-         "completion_tokens_details": {"image_tokens": 1120, "reasoning_tokens": 0}},
-        Usage(input_text=5, output_text=417, output_image=1120),
-    ),
-    "only details": (
-        {"output_tokens_details": {"image_tokens": 7}}, Usage(output_image=7),
-    ),
-    "zeros of a self-hosted server": (
-        {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}, None,
-    ),
-    "null": (None, None),
-    "words": ({"input_tokens": "many", "output_tokens": True}, None),
-    "negative": ({"input_tokens": -5, "output_tokens": -1}, None),
-    "absurd": ({"output_tokens": 10**30}, None),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", USAGES)
-def test_tokens_are_read_by_price_class(name: str) -> None:
+@pytest.mark.parametrize("row", SUCCESSES["usages"].values(), ids=SUCCESSES["usages"])
+def test_tokens_are_read_by_price_class(row: dict[str, Any]) -> None:
     """Both vocabularies, with and without a breakdown; nothing is a usage of nothing."""
-    usage, expected = USAGES[name]
+    expected = None if row["tokens"] is None else Usage(**row["tokens"])
 
-    assert usage_in({"usage": usage}) == expected
+    assert usage_in({"usage": row["usage"]}) == expected
 
 
 def test_recorded_tokens_come_to_their_recorded_cost() -> None:
     """The arithmetic agrees with what OpenRouter charged for the same answer."""
-    usage = usage_in({"usage": USAGES["openrouter"][0]})
+    usage = usage_in({"usage": SUCCESSES["usages"]["openrouter"]["usage"]})
     prices = openrouter(model="google/gemini-3.1-flash-lite-image").prices
 
     assert usage is not None
@@ -363,41 +247,12 @@ def test_recorded_tokens_come_to_their_recorded_cost() -> None:
     assert prices.price(usage) == 34227  # 0.03422675, rounded up
 
 
-COSTS: dict[str, tuple[Any, str | None]] = {
-    "cost": ({"cost": 0.03422675}, "0.03422675"),
-    "cost in words": ({"cost": "0.0342"}, "0.0342"),
-    "free": ({"cost": 0}, "0"),
-    "null": ({"cost": None}, None),
-    "negative": ({"cost": -1}, None),
-    "not a number": ({"cost": "NaN"}, None),
-    "no money": ({"cost": True}, None),
-    "too long to be a number": ({"cost": "1" * 50}, None),
-    "own key": (
-        {"cost": 0.0007, "is_byok": True, "cost_details": {"upstream_inference_cost": 0.014237}},
-        "0.014937",
-    ),
-    "own key, spend unknown": (
-        {"cost": 0, "is_byok": True, "cost_details": {"upstream_inference_cost": None}}, None,
-    ),
-    "own key in words": ({"cost": 0.001, "is_byok": "true"}, None),
-    "own key, not called so": (
-        {"cost": 0, "cost_details": {"upstream_inference_cost": 0.02}}, "0.02",
-    ),
-    "zero beside ticks": ({"cost": 0, "cost_in_usd_ticks": 200000000}, "0.02"),
-    "not an own key": (
-        {"cost": 0.02, "is_byok": False, "cost_details": {"upstream_inference_cost": 0.02}}, "0.02",
-    ),
-    "xai ticks": ({"cost_in_usd_ticks": 200000000}, "0.02"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", COSTS)
-def test_the_providers_own_figure_is_read_exactly(name: str) -> None:
+@pytest.mark.parametrize("row", SUCCESSES["costs"].values(), ids=SUCCESSES["costs"])
+def test_the_providers_own_figure_is_read_exactly(row: dict[str, Any]) -> None:
     """As decimal, with the real spend of a key of one's own, and never a guess."""
-    usage, expected = COSTS[name]
-    found = reported_usd_of(reply({"usage": usage}))
+    found = reported_usd_of(reply({"usage": row["usage"]}))
 
-    assert found == (None if expected is None else Decimal(expected))
+    assert found == (None if row["usd"] is None else Decimal(row["usd"]))
 
 
 @pytest.mark.parametrize(

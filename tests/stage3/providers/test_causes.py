@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from stage3_plugin.domain.reference import Reference, ReferenceWish, SentPicture
@@ -13,7 +11,6 @@ from stage3_plugin.policy.retry import GiveUp, History, decide
 from stage3_plugin.settings import Settings
 from tests.fakes.recorded import MODERATION
 from tests.stage3.providers.replies import (
-    gemini,
     openai,
     openrouter,
     recorded,
@@ -26,21 +23,6 @@ SENT = SentPicture(sha256="a" * 64, media_type="image/png", size_bytes=10)
 SHOWN = (Reference(wish=ReferenceWish(image="a"), sha256="a" * 64, sent=SENT),)
 
 
-def moderated(**details: Any) -> dict[str, Any]:
-    """Return OpenAI's refusal with some details."""
-    error = {
-        "message": "Your request was rejected by the safety system.",
-        "type": "image_generation_user_error",
-        "code": "moderation_blocked",
-        **details,
-    }
-    return {"error": error}
-
-
-def failed(code: str, message: str = "No.", **more: Any) -> dict[str, Any]:
-    return {"error": {"code": code, "message": message, **more}}
-
-
 @pytest.mark.parametrize("name", MODERATION)
 def test_every_recorded_refusal_is_about_something(name: str) -> None:
     """None of them is about what came out, and one that names a field is about that."""
@@ -49,60 +31,6 @@ def test_every_recorded_refusal_is_about_something(name: str) -> None:
 
     prompts = {"openrouter moderation with reasons", "fal content_policy_violation"}
     assert about == ("prompt" if name in prompts else "input")
-
-
-@pytest.mark.parametrize(
-    "document, about",
-    [
-        (moderated(moderation_details={"moderation_stage": "input"}), "input"),
-        (moderated(moderation_details={"moderation_stage": "output"}), "output"),
-        (moderated(moderation_details={"moderation_stage": "unknown"}), None),
-        (moderated(moderation_details={"moderation_stage": "of tomorrow"}), "input"),
-        (failed("moderation_blocked", "The reference image was flagged."), "reference"),
-        (failed("moderation_blocked", "The generated image was flagged."), "output"),
-        (failed("content_policy", "It shows a trademark."), "rights"),
-        (failed("moderation_blocked", param="image_urls"), "reference"),
-        (failed("moderation_blocked", param="prompt"), "prompt"),
-        (
-            {
-                "detail": [
-                    {"loc": ["body", "image_urls", 0], "type": "content_policy_violation"},
-                ]
-            },
-            "reference",
-        ),
-        (failed("403", metadata={"flagged_input": "image", "reasons": ["sexual"]}), "reference"),
-        (failed("403", metadata={"flagged_input": "a keeper", "reasons": ["x"]}), "prompt"),
-        (failed("403", metadata={"reasons": ["x"]}), "input"),
-    ],
-)
-def test_an_error_says_what_it_is_about(document: dict[str, Any], about: RefusedFor | None) -> None:
-    verdict = verdict_on(openai(), reply(document, 400))
-
-    assert verdict.kind is VerdictKind.REFUSED
-    assert verdict.about == about
-    assert ("another reference" in verdict.message) is (about == "reference")
-
-
-@pytest.mark.parametrize(
-    "document, about",
-    [
-        ({"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}}, "input"),
-        ({"promptFeedback": {"blockReason": "SAFETY"}}, "input"),
-        ({"candidates": [{"finishReason": "SAFETY"}]}, "output"),
-        ({"candidates": [{"finishReason": "IMAGE_SAFETY"}]}, "output"),
-        ({"candidates": [{"finishReason": "PROHIBITED_CONTENT"}]}, "input"),
-        ({"candidates": [{"finishReason": "IMAGE_RECITATION"}]}, "rights"),
-        ({"candidates": [{"finishReason": "SPII"}]}, None),
-        ({"choices": [{"finish_reason": "content_filter", "message": {"content": ""}}]}, None),
-    ],
-)
-def test_a_success_without_a_picture_says_why(
-    document: dict[str, Any], about: RefusedFor | None
-) -> None:
-    verdict = verdict_on(gemini(), reply(document))
-
-    assert (verdict.kind, verdict.about) == (VerdictKind.REFUSED, about)
 
 
 @pytest.mark.parametrize(

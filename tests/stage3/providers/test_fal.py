@@ -1,4 +1,4 @@
-"""fal.ai: what is sent, what its queue and its history say, and what each answer comes to."""
+"""fal.ai: what is sent, and how a job is found; what answers come to stands in ``recorded/fal``."""
 
 from __future__ import annotations
 
@@ -11,27 +11,22 @@ import pytest
 
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.exchange import (
-    Asked,
     Fetch,
-    Gone,
     Lost,
     NotListed,
     Poll,
-    Reply,
     Send,
-    Unclear,
     Unsaid,
 )
 from stage3_plugin.domain.free_checks import Ask
 from stage3_plugin.domain.job import Accepted, seed_of
-from stage3_plugin.domain.picture import RemotePicture
 from stage3_plugin.domain.reference import Reference, ReferenceWish, SentPicture
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.providers.base import Polled
-from stage3_plugin.providers.fal import COMPLETED, Fal
+from stage3_plugin.providers.fal import Fal
 from stage3_plugin.providers.models import inputs_of
 from stage3_plugin.testing.subject import TOKEN, WORDS
-from tests.stage3.providers.replies import NOW_S, page, reply, request
+from tests.stage3.providers.replies import NOW_S, reply, request
 
 TURBO = "fal-ai/flux-2/turbo"
 FLUX3 = "blackforestlabs/flux-3"
@@ -141,217 +136,27 @@ def test_a_base_url_alone_moves_queue_history_and_prices() -> None:
     assert [url.startswith("http://127.0.0.1:9/v1/models/pricing?") for url in asks] == [True]
 
 
-# What a submit is answered -----------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "answer, kind, stops, billed",
-    [
-        (reply({"detail": "User is locked. Reason: Exhausted balance."}, 403),
-         VerdictKind.OUT_OF_MONEY, True, False),
-        (reply({"detail": "Exhausted balance"}, 402), VerdictKind.OUT_OF_MONEY, True, False),
-        (reply({"detail": "No."}, 403), VerdictKind.BAD_CREDENTIALS, True, False),
-        (reply({"detail": "Invalid key"}, 401), VerdictKind.BAD_CREDENTIALS, True, False),
-        (reply({"detail": "Application not found"}, 404), VerdictKind.REJECTED, True, False),
-        (reply({"detail": [{"loc": ["body", "seed"], "msg": "bad"}]}, 422),
-         VerdictKind.REJECTED, False, False),
-        (reply({"detail": "Too many"}, 429), VerdictKind.RATE_LIMITED, False, False),
-        (reply({"detail": "x", "error_type": "runner_scheduling_failure"}, 503),
-         VerdictKind.BUSY, False, False),
-        (reply({"detail": "upstream timed out", "error_type": "gateway_timeout"}, 504),
-         VerdictKind.UNKNOWN, False, True),
-        (reply({"detail": "generated and billed", "error_type": "bad_gateway"}, 502),
-         VerdictKind.UNKNOWN, False, True),
-        (reply({"detail": "Internal Server Error"}, 500), VerdictKind.UNKNOWN, False, True),
-        (page(502), VerdictKind.UNKNOWN, False, True),
-        (reply({"status": "IN_QUEUE", "request_id": "764c"}), VerdictKind.UNKNOWN, False, True),
-        (reply({"request_id": "764c", "status_url": "ftp://x", "response_url": "https://["}),
-         VerdictKind.UNKNOWN, False, True),
-    ],
-)  # fmt: skip
-def test_a_submit_that_is_not_accepted(
-    answer: Reply,
-    kind: VerdictKind,
-    stops: bool,  # noqa: FBT001 - a column of the table
-    billed: bool,  # noqa: FBT001 - a column of the table
-) -> None:
-    """What fal says no to is free; what is not said may be in the queue."""
-    step = fal().next(answer)
-
-    assert isinstance(step, Verdict)
-    assert (step.kind, step.stops_run, step.may_be_billed) == (kind, stops, billed)
-
-
-# How far a job is --------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("word", ["runner_disconnected", "startup_timeout", "request_timeout"])
-def test_a_job_that_fals_machines_failed_is_free(word: str) -> None:
-    """A server's error is never charged; one that never began says that too many were before it."""
-    completed = {"status": COMPLETED, "error": "The runner was lost", "error_type": word}
-    step = fal().polled(reply(completed), JOB, "status")
-
-    assert isinstance(step, Verdict)
-    assert (step.kind, step.may_be_billed) == (VerdictKind.BUSY, False)
-    assert step.message == f"{word}: The runner was lost"
-    assert step.lower_capacity is (word == "request_timeout")
-
-
-# What came of it ---------------------------------------------------------------------------------
-
-
-def result(document: Any, status: int = 200, **headers: str) -> Polled:
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return fal().polled(reply(document, status, named), JOB, "result")
-
-
-def test_a_single_picture_and_shapes_of_others_are_found() -> None:
-    """It was paid for."""
-    for document in ({"image": PICTURE}, {"data": [PICTURE]}, {"images": [PICTURE["url"]]}):
-        step = result(document)
-
-        assert isinstance(step, Fetch)
-        assert step.sources == (RemotePicture(PICTURE["url"]),)
-
-
-@pytest.mark.parametrize(
-    "entry, kind, about",
-    [
-        ({"loc": ["body", "prompt"], "type": "content_policy_violation", "msg": "flagged"},
-         VerdictKind.REFUSED, "prompt"),
-        ({"loc": ["body", "image_urls", 0], "type": "content_policy_violation", "msg": "flagged"},
-         VerdictKind.REFUSED, "reference"),
-        ({"loc": ["body"], "type": "content_policy_violation",
-          "msg": "Output contains sensitive content"}, VerdictKind.REFUSED, "output"),
-        ({"loc": ["body", "image_size"], "type": "value_error", "msg": "too large"},
-         VerdictKind.REJECTED, None),
-        ({"loc": ["body", "image_urls", 0], "type": "image_load_error", "msg": "no picture"},
-         VerdictKind.REJECTED, None),
-    ],
-)  # fmt: skip
-@pytest.mark.parametrize("headers", [{}, {"x_fal_retryable": "true"}])
-def test_the_models_own_error_may_have_been_billed(
-    entry: dict[str, Any], kind: VerdictKind, about: str | None, headers: dict[str, str]
-) -> None:
-    """Whatever it says of trying again: that would be paid for, too."""
-    step = result({"detail": [entry]}, 422, **headers)
-
-    assert isinstance(step, Verdict)
-    assert (step.kind, step.about, step.may_be_billed) == (kind, about, True)
-    assert step.should_retry is None
-    assert not step.stops_run
-
-
-FLAT = {"detail": "x", "error_type": "runner_disconnected"}
-
-
-@pytest.mark.parametrize(
-    "document, status, named, is_free",
-    [
-        (FLAT, 503, "764c", True),
-        ({"detail": "Service temporarily unavailable"}, 503, "764c", None),
-        ({"detail": "x", "error_type": "gateway_timeout"}, 504, "764c", None),
-        ({"detail": "Internal Server Error"}, 500, "764c", None),
-        ({"detail": [{"type": "gateway_error", "msg": "upstream"}]}, 502, "", None),
-        ({"detail": [{"type": "value_error", "msg": "x"}]}, 422, "", False),
-        ({"detail": "Bad input"}, 400, "764c", False),
-        (FLAT, 503, "", None),
-        (FLAT, 503, "another", None),
-        ({"detail": "Bad input"}, 400, "", None),
-        ({}, 422, "", None),
-    ],
-)
-def test_an_error_counts_where_it_is_the_jobs(
-    document: dict[str, Any],
-    status: int,
-    named: str,
-    is_free: bool | None,  # noqa: FBT001 - drawn
-) -> None:
-    """Else it may be the queue's, which says of itself what it says of jobs."""
-    step = result(document, status, x_fal_request_id=named)
-
-    if is_free is None:
-        assert isinstance(step, Unsaid)
-        return
-    assert isinstance(step, Verdict)
-    assert (step.kind is VerdictKind.BUSY, step.may_be_billed) == (is_free, not is_free)
-
-
-def test_fals_word_for_a_failure_may_stand_in_a_header() -> None:
-    """An answer has it in both places; what stands before the queue may leave one."""
-    named = {"x_fal_request_id": "764c", "x_fal_error_type": "runner_disconnected"}
-    step = result({"detail": "x"}, 503, **named)
-
-    assert isinstance(step, Verdict)
-    assert (step.kind, step.may_be_billed) == (VerdictKind.BUSY, False)
-
-
-def test_a_queue_that_completed_too_early_is_asked_again() -> None:
-    assert result({"detail": "Request is still in progress"}, 400) == Poll(url=JOB.poll_url)
-    assert result({"status": "IN_PROGRESS"}, 202) == Poll(url=JOB.poll_url)
-
-
-@pytest.mark.parametrize("document", [{}, {"image": {"url": 7}}, {"images": [{"url": "http://["}]}])
-def test_a_result_that_is_not_understood_is_kept_for_a_person(document: dict[str, Any]) -> None:
-    assert isinstance(result(document), Unclear)
-
-
-def test_a_result_that_says_how_far_its_job_is_is_no_result() -> None:
-    """Each page may say so; a word that nobody knows is no success without a picture."""
-    step = result({"status": "PONDERING", "images": []})
-
-    assert isinstance(step, Unclear)
-    assert "PONDERING" in step.message
-
-
-def test_no_picture_at_all_was_paid_for() -> None:
-    step = result({"images": []})
-
-    assert isinstance(step, Verdict)
-    assert (step.kind, step.may_be_billed) == (VerdictKind.NO_PICTURE, True)
-
-
 # What the history still has ----------------------------------------------------------------------
 
 
-def record(*items: dict[str, Any], of: Asked = "record") -> Polled:
-    job = replace(JOB, result_url=None if of == "status" else QUEUE)
-    return fal().polled(reply({"items": list(items), "has_more": False}), job, of)
-
-
-@pytest.mark.parametrize("of", ["status", "record"])
-def test_the_history_has_what_the_result_was(of: Asked) -> None:
+def test_the_history_has_what_the_result_was() -> None:
     """A job that was found in it has no other address."""
+
+    def record(*items: dict[str, Any]) -> Polled:
+        history = reply({"items": list(items), "has_more": False})
+        return fal().polled(history, replace(JOB, result_url=None), "status")
+
     made = {"request_id": "764c", "status_code": 200, "json_output": {"images": [PICTURE]}}
     refused = {"detail": [{"loc": ["body", "prompt"], "type": "content_policy_violation"}]}
-    fetch = record({"request_id": "another", "status_code": 500}, made, of=of)
-    refusal = record(made | {"status_code": 422, "json_output": refused}, of=of)
-    failure = record(made | {"status_code": 500, "json_output": None}, of=of)
+    fetch = record({"request_id": "another", "status_code": 500}, made)
+    refusal = record(made | {"status_code": 422, "json_output": refused})
+    failure = record(made | {"status_code": 500, "json_output": None})
 
     assert isinstance(fetch, Fetch)
     assert isinstance(refusal, Verdict)
     assert (refusal.kind, refusal.may_be_billed) == (VerdictKind.REFUSED, True)
     assert isinstance(failure, Verdict)
     assert (failure.kind, failure.may_be_billed) == (VerdictKind.BUSY, False)
-
-
-@pytest.mark.parametrize("word", ["PONDERING", 102, 302, True, 7, 999])
-def test_a_status_in_the_history_that_is_none_ends_nothing(word: object) -> None:
-    """Neither a word nor a number that nobody knows is taken for the model's own error."""
-    step = record({"request_id": "764c", "status_code": word, "json_output": None})
-
-    assert isinstance(step, Unclear)
-    assert repr(str(word)) in step.message
-
-
-def test_what_the_history_does_not_have_is_gone() -> None:
-    assert isinstance(record(), Gone)
-    assert isinstance(record({"request_id": "764c", "status_code": 200}), Gone)
-    assert isinstance(fal().polled(reply({"error": "no"}, 404), JOB, "record"), Gone)
-    assert record({"request_id": "764c"}) == Poll(
-        url=f"{HISTORY}?endpoint_id={TURBO},{TURBO}/edit&request_id=764c&expand=payloads",
-        of="record",
-    )
 
 
 # A request whose answer was lost -----------------------------------------------------------------
@@ -396,11 +201,6 @@ def test_a_persons_seed_finds_nothing() -> None:
     assert isinstance(looked(listed(7), lost=replace(LOST, token=None)), Unsaid)
 
 
-@pytest.mark.parametrize("answer", [page(500), reply({"detail": "no"}, 401), reply({"items": 1})])
-def test_a_listing_that_fails_says_nothing(answer: Reply) -> None:
-    assert isinstance(fal().looked(answer, LOST), Unsaid)
-
-
 # Free questions ----------------------------------------------------------------------------------
 
 
@@ -427,6 +227,6 @@ def test_no_answer_shows_the_prompt_in_what_is_said_of_it() -> None:
     """An error's ``input`` repeats it."""
     entry = {"loc": ["body", "prompt"], "type": "content_policy_violation", "msg": "flagged",
              "input": "a secret prompt"}  # fmt: skip
-    step = result({"detail": [entry]}, 422)
+    step = fal().polled(reply({"detail": [entry]}, 422), JOB, "result")
 
     assert "secret" not in json.dumps(str(step))

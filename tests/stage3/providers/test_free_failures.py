@@ -15,36 +15,22 @@ from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.providers.registry import provider_at
 from stage3_plugin.providers.replies.batches import why_not_created
 from stage3_plugin.providers.replies.unbilled import free
-from tests.stage3.providers.replies import NOW_S, RELAY, gemini, openai, page, reply, verdict_on
+from tests.stage3.providers.replies import (
+    FAILURES,
+    NOW_S,
+    RELAY,
+    gemini,
+    openai,
+    page,
+    reply,
+    verdict_on,
+)
 
 HIGH_DEMAND = (
     "This model is currently experiencing high demand. Spikes in demand are usually temporary. "
     "Please try again later."
 )
 """Google's words since December of 2025."""
-EVERYDAY = (
-    HIGH_DEMAND,
-    "The model painter-2 is overloaded at the moment.",
-    "Service temporarily unavailable. The model is at capacity and currently cannot serve this.",
-    "Image generation is busy, come back soon",
-    "Il servizio non è al momento disponibile",
-)
-RAN = (
-    "Deadline expired before operation could complete.",
-    "upstream request timeout",
-    "The connection was reset",
-    "Bad gateway",
-    "The picture was made, and could not be stored",
-    "You were charged 0.04",
-    "The image has already been generated",
-    "litellm.ServiceUnavailableError: it is busy",
-    "waiting for the answer, gave up",
-    "Image succeeded, but the upload to storage failed",
-    "We could not return the result of your request",
-    "Response too large to return",
-    "12 credits were deducted",
-    "\u56fe\u50cf\u5df2\u751f\u6210\u5e76\u6263\u8d39",
-)
 
 
 class Shape(NamedTuple):
@@ -71,32 +57,10 @@ def _filled(value: Any, said: str, status: int) -> Any:
     return {"{said}": said, "{status}": status}.get(value, value)
 
 
-SHAPES = {
-    "openai": Shape(
-        "gpt-image-2",
-        {"error": {"message": "{said}", "type": "server_error", "param": None, "code": None}},
-    ),
-    "gemini": Shape(
-        "gemini-3-pro-image",
-        {"error": {"code": "{status}", "message": "{said}", "status": "UNAVAILABLE"}},
-    ),
-    "openrouter": Shape(
-        "google/gemini-3-pro-image",
-        {
-            "error": {
-                "code": "{status}",
-                "message": "Provider returned error",
-                "metadata": {"raw": "{said}", "provider_name": "Google AI Studio"},
-            },
-            "user_id": "user_2abc",
-        },
-        (503, 529),
-    ),
-    "xai": Shape("grok-imagine-image-2.0", {"code": "Some code", "error": "{said}"}),
-    "fal": Shape("fal-ai/flux-2/turbo", {"detail": "{said}"}),
-    "bfl": Shape("flux-2-pro", {"detail": "{said}"}),
-    "replicate": Shape("black-forest-labs/flux-2-pro", {"detail": "{said}", "status": "{status}"}),
-}
+SHAPES = {row.pop("word"): Shape(**row) for row in map(dict, FAILURES["shapes"])}
+EVERYDAY, RAN = FAILURES["everyday"], FAILURES["ran"]
+MADE = FAILURES["made"]
+"""What a body has beside its error where something was made, or begun, and no word says so."""
 
 
 def judged(word: str, answer: Reply, base_url: str | None = None) -> Verdict:
@@ -148,14 +112,7 @@ def test_a_refusal_that_speaks_of_more_may_have_been_billed(word: str, said: str
         assert judged(word, SHAPES[word].saying(said, status)).is_unknown
 
 
-BESIDE: tuple[dict[str, Any], ...] = (
-    {"billed": True}, {"cost_usd": 0.04}, {"credits_used": 1}, {"output_tokens": 1120},
-    {"more": " " * 4000 + "it was billed"},
-    {"inner": ["x"] * 500}, {"grpc-status": 4}, {"cause": "ETIMEDOUT"},
-)  # fmt: skip
-
-
-@pytest.mark.parametrize("beside", BESIDE, ids=" ".join)
+@pytest.mark.parametrize("beside", FAILURES["beside"], ids=" ".join)
 @pytest.mark.parametrize("word", SHAPES)
 def test_what_stands_beside_it_is_looked_through(word: str, beside: dict[str, Any]) -> None:
     """Names of fields too; and what is too much to be looked through is not believed."""
@@ -163,15 +120,6 @@ def test_what_stands_beside_it_is_looked_through(word: str, beside: dict[str, An
     assert isinstance(answer.document, dict)
 
     assert judged(word, reply({**answer.document, **beside}, 503)).is_unknown
-
-
-MADE: tuple[dict[str, Any], ...] = (
-    {"images": [{"id": "a"}]}, {"images": ["a"]}, {"data": [{"b64_json": None, "id": "a"}]},
-    {"data": {"index": 0}}, {"output": "a"}, {"output": ["a"]}, {"result": {"sample": "a"}},
-    {"candidates": [{"index": 0}]}, {"choices": [{"index": 0}]}, {"id": "a"},
-    {"urls": {"get": "a"}}, {"polling_url": "a"}, {"artifacts": [0]}, {"anything": {"else": 1}},
-)  # fmt: skip
-"""What a body has beside its error where something was made, or begun, and no word says so."""
 
 
 @pytest.mark.parametrize("made", MADE, ids=" ".join)
@@ -201,10 +149,7 @@ def test_a_sentence_of_the_table_does_not_free_what_was_made(made: dict[str, Any
     assert judged("openai", reply(document, 503), RELAY).is_unknown
 
 
-@pytest.mark.parametrize("beside", [
-    {"request_id": "req_1"}, {"user_id": "u"}, {"retry_after": 3},
-    {"type": "error"}, {"images": []}, {"output": None}, {"result": {}},
-], ids=" ".join)  # fmt: skip
+@pytest.mark.parametrize("beside", FAILURES["no_doubt"], ids=" ".join)
 @pytest.mark.parametrize("word", SHAPES)
 def test_what_vendors_put_beside_an_error_is_no_doubt(word: str, beside: dict[str, Any]) -> None:
     """Names of the request, waits, and places with nothing in them."""

@@ -1,16 +1,12 @@
-"""Answers of Google's ``generateContent``: its picture among thoughts, and what its tokens cost."""
+"""Answers of Google's ``generateContent``: its picture among thoughts, and their names."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from stage3_plugin.domain.exchange import Reply
-from stage3_plugin.domain.money import Usage
 from stage3_plugin.domain.picture import InlinePicture, SpooledPart
 from stage3_plugin.providers.replies.answers import details_of, pictures_in, request_id_of
-from stage3_plugin.providers.replies.usage import usage_in
 from tests.stage3.providers.replies import PNG, part, reply
 
 DRAFT, FINAL = PNG + "ZHJhZnQ=", PNG + "ZmluYWw="
@@ -65,53 +61,6 @@ def test_the_signature_of_a_thought_is_no_picture() -> None:
 
     assert pictures_in(signed, base_url="https://a.test").sources == ()
     assert pictures_in(made, base_url="https://a.test").sources == (SpooledPart(1),)
-
-
-TEXT, IMAGE = (  # rows of a breakdown
-    {"modality": word, "tokenCount": 20} for word in ("TEXT", "IMAGE")
-)
-RECORDED: dict[str, Any] = {
-    "promptTokenCount": 8,
-    "candidatesTokenCount": 1216,
-    "thoughtsTokenCount": 181,
-    "totalTokenCount": 1405,
-    "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 8}],
-    "candidatesTokensDetails": [{"modality": "IMAGE", "tokenCount": 1120}],
-}
-"""In the proportions of a recorded answer: 96 tokens are in no row, and thoughts in no count."""
-
-
-@pytest.mark.parametrize(
-    "metadata, expected",
-    [
-        (RECORDED, Usage(input_text=8, output_text=96 + 181, output_image=1120)),
-        (
-            {"promptTokenCount": 1119, "thoughtsTokenCount": 240},
-            Usage(input_text=1119, output_text=240),
-        ),
-        (
-            {"promptTokenCount": 5, "candidatesTokenCount": 1290},
-            Usage(input_text=5, output_image=1290),
-        ),
-        (
-            {"candidatesTokenCount": 20, "candidatesTokensDetails": [TEXT]},
-            Usage(output_text=20),
-        ),
-        (
-            {"promptTokenCount": 30, "promptTokensDetails": [IMAGE]},
-            Usage(input_text=30),
-        ),
-        ({}, None),
-        ({"promptTokenCount": 0, "totalTokenCount": 0}, None),
-        ({"promptTokenCount": -1, "candidatesTokenCount": "many"}, None),
-        ({"candidatesTokensDetails": 7}, None),
-        ([], None),
-        ("none", None),
-    ],
-)
-def test_tokens_are_counted_as_they_are_charged(metadata: Any, expected: Usage | None) -> None:
-    """Pictures by their rows; the rest of the count, and thoughts, as text; the prompt as one."""
-    assert usage_in({"usageMetadata": metadata}) == expected
 
 
 def test_an_answer_is_known_by_its_own_name() -> None:

@@ -17,6 +17,7 @@ from tests.stage3.providers.replies import (
     ELSEWHERE,
     PNG,
     PROVIDERS,
+    SUCCESSES,
     openai,
     openrouter,
     page,
@@ -373,46 +374,19 @@ def test_a_page_wrapped_in_json_is_a_page(document: Any) -> None:
     assert verdict.may_be_billed
 
 
-NO_PICTURE: dict[str, Any] = {
-    "empty data": {"created": 1, "data": []},
-    "data of nulls": {"data": [{"b64_json": None, "url": ""}, None]},
-    "text only": {"choices": [{"finish_reason": "stop", "message": {"content": "I cannot."}}]},
-    "google NO_IMAGE": {"candidates": [{"finishReason": "NO_IMAGE", "content": {"parts": []}}]},
-    "google IMAGE_OTHER": {"candidates": [{"finishReason": "IMAGE_OTHER"}]},
-}
-
-
-UNFAMILIAR: dict[str, Any] = {
-    "no data": {"created": 1},
-    "a list": [],
-    "a number": 7,
-    "a text": "done",
-    "a job": {"id": "job1", "status": "queued"},
-    "hexadecimal": {"data": [{"hex": "89504e47"}]},
-    "a word of 500": {"data": [], "extra": "89" * 250},
-    "an address elsewhere": {"data": [], "location": "https://a.test/x.png"},
-    "an address in words": {"choices": [{"message": {"content": "Here: https://a.test/x"}}]},
-    "a number for an address": {"data": [{"url": 7}]},
-    **{
-        f"an address that is none: {url}": {"data": [{"url": url}]}
-        for url in ("file:///a.png", "ftp://a.test/x", "blob:x", "a.test:80/x.png", "x/y.png")
-    },
-}
-
-
-@pytest.mark.parametrize("name", UNFAMILIAR)
+@pytest.mark.parametrize("name", SUCCESSES["unfamiliar"])
 def test_a_success_that_is_not_understood_is_kept(name: str) -> None:
     """Nobody has said that there is no picture; another is not bought for a shape of our own."""
     for provider in PROVIDERS.values():
-        verdict = verdict_on(provider, reply(UNFAMILIAR[name]))
+        verdict = verdict_on(provider, reply(SUCCESSES["unfamiliar"][name]))
 
         assert (verdict.kind, verdict.may_be_billed) == (VerdictKind.UNKNOWN, True)
 
 
-@pytest.mark.parametrize("name", NO_PICTURE)
+@pytest.mark.parametrize("name", SUCCESSES["no_picture"])
 def test_a_success_without_a_picture_may_have_been_billed(name: str) -> None:
     """Silence about money is no proof that it was free, save where that is documented."""
-    answer = reply(NO_PICTURE[name])
+    answer = reply(SUCCESSES["no_picture"][name])
     verdicts = [verdict_on(provider, answer) for provider in PROVIDERS.values()]
 
     assert {verdict.kind for verdict in verdicts} == {VerdictKind.NO_PICTURE}
@@ -442,23 +416,10 @@ def test_a_reported_charge_decides_whether_an_empty_success_was_billed(
     assert verdict.may_be_billed == may_be_billed
 
 
-REFUSED_WITH_200: dict[str, Any] = {
-    "google block": {"promptFeedback": {"blockReason": "OTHER"}},
-    "google IMAGE_SAFETY": {"candidates": [{"finishReason": "IMAGE_SAFETY"}]},
-    "google PROHIBITED_CONTENT": {"candidates": [{"finishReason": "PROHIBITED_CONTENT"}]},
-    "chat native reason": {
-        "choices": [{"finish_reason": "stop", "native_finish_reason": "IMAGE_SAFETY"}]
-    },
-    "chat content_filter": {"choices": [{"finish_reason": "content_filter"}]},
-    "chat refusal": {"choices": [{"finish_reason": "stop", "message": {"refusal": "I won't"}}]},
-    "black forest labs": {"status": "Content Moderated"},
-}
-
-
-@pytest.mark.parametrize("name", REFUSED_WITH_200)
+@pytest.mark.parametrize("name", SUCCESSES["refused"])
 def test_a_refusal_with_200_is_refused(name: str) -> None:
     """The reason of a success without a picture says whether another try could help."""
-    verdict = verdict_on(openai(), reply(REFUSED_WITH_200[name]))
+    verdict = verdict_on(openai(), reply(SUCCESSES["refused"][name]))
 
     assert verdict.kind is VerdictKind.REFUSED
     assert verdict.may_be_billed

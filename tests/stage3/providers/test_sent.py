@@ -6,6 +6,7 @@ option that a model does not have ends the run before money is held.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -46,7 +47,6 @@ from tests.stage3.running import Story, run_stage, story
 
 PROMPT = "a pier at dawn"
 PIER = PictureRequest(scene_id="s", prompt=PROMPT, width_px=1920, height_px=1088)
-PNG: dict[str, JsonValue] = {"output_format": "png"}
 RUNS = pytest.mark.anyio
 PAID = [name for name in PROVIDERS.names if hosted_named(name) is not None]
 Options: TypeAlias = dict[str, JsonValue]
@@ -63,91 +63,21 @@ def sent(
 
 # The body of each --------------------------------------------------------------------------------
 
-WIDE = {"width": 1920, "height": 1088}
-PIXELS = {"image_size": WIDE}
-OPENAI = {"n": 1, "size": "1920x1088", "quality": "medium", **PNG}
-IDEOGRAM = {"num_images": 1, "expand_prompt": False}
-BODIES: list[tuple[str, str, dict[str, Any]]] = [
-    ("openai", "gpt-image-2", {"model": "gpt-image-2", **OPENAI}),
-    (
-        "openai",
-        "gpt-image-2.6-sunburst",
-        {"model": "gpt-image-2.6-sunburst", **OPENAI, "complexity": "high"},
-    ),
-    ("bfl", "flux-2-pro", {**WIDE, **PNG, "disable_pup": True}),
-    ("bfl", "flux-2-flex", {**WIDE, **PNG, "prompt_upsampling": False}),
-    ("bfl", "flux-pro-1.1-ultra", {"aspect_ratio": "16:9", **PNG, "prompt_upsampling": False}),
-    (
-        "bfl",
-        "flux-3-image",
-        {"aspect_ratio": "16:9", "resolution": "1.5k", "grounding": False},
-    ),
-    ("bfl", "one-of-tomorrow", {**WIDE, **PNG}),
-    (
-        "fal",
-        "fal-ai/flux-2/turbo",
-        {**PIXELS, **PNG, "num_images": 1, "enable_prompt_expansion": False},
-    ),
-    ("fal", "fal-ai/flux-pro/v1.1", {**PIXELS, **PNG, "num_images": 1, "enhance_prompt": False}),
-    ("fal", "fal-ai/ideogram/v3", {**PIXELS, **IDEOGRAM, "rendering_speed": "BALANCED"}),
-    (
-        "fal",
-        "fal-ai/nano-banana-2",
-        {
-            "aspect_ratio": "16:9",
-            "resolution": "2K",
-            "num_images": 1,
-            "limit_generations": True,
-            "enable_web_search": False,
-            "thinking_level": "minimal",
-            **PNG,
-        },
-    ),
-    (
-        "fal",
-        "fal-ai/recraft/v3/text-to-image",
-        {**PIXELS, "num_images": 1, "style": "realistic_image"},
-    ),
-    (
-        "fal",
-        "fal-ai/bytedance/seedream/v4/text-to-image",
-        {**PIXELS, "num_images": 1, "max_images": 1, "enhance_prompt_mode": "standard"},
-    ),
-    (
-        "fal",
-        "blackforestlabs/flux-3/text-to-image",
-        {"aspect_ratio": "16:9", "resolution": "2k", **PNG, "enable_prompt_expansion": False},
-    ),
-    (
-        "fal",
-        "xai/grok-imagine-image/v2.0/text-to-image",
-        {"aspect_ratio": "16:9", "resolution": "2k", **PNG, "num_images": 1, "quality": "medium"},
-    ),
-    ("fal", "somebody/painter", {**PIXELS, **PNG, "num_images": 1}),
-    (
-        "xai",
-        "grok-imagine-image-2.0",
-        {
-            "model": "grok-imagine-image-2.0",
-            "n": 1,
-            "aspect_ratio": "16:9",
-            "resolution": "2k",
-            "response_format": "b64_json",
-            "quality": "medium",
-        },
-    ),
-    (
-        "openrouter",
-        "openai/gpt-image-2.6-flare",
-        {"model": "openai/gpt-image-2.6-flare", **OPENAI},
-    ),
-]
+BODIES: list[dict[str, Any]] = json.loads(
+    Path(__file__).with_name("bodies.json").read_text(encoding="utf-8")
+)
+"""What is sent for a pier at dawn: a row for each model, with what else is wished for there."""
 
 
-@pytest.mark.parametrize("provider, model, body", BODIES, ids=[f"{a} {b}" for a, b, _ in BODIES])
-def test_each_model_is_sent_its_own_fields(provider: str, model: str, body: dict[str, Any]) -> None:
-    """And no other one: that is refused, or left alone in a picture that is paid for."""
-    assert sent(provider, model)[1] == {"prompt": PROMPT, **body}
+@pytest.mark.parametrize("row", BODIES, ids=lambda row: f"{row['provider']} {row['model']}")
+def test_each_model_is_sent_its_own_fields(row: dict[str, Any]) -> None:
+    """And no other one: that is refused, or left alone in a picture that is paid for.
+
+    What is dear or wrong where it is left out is said: size, quality, one picture.
+    """
+    wishes = row.get("wishes", {})
+
+    assert sent(row["provider"], row["model"], **wishes)[1] == row["body"]
 
 
 @pytest.mark.parametrize(

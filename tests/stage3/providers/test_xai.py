@@ -1,4 +1,4 @@
-"""xAI: what is sent, what its answers come to, and a lost picture that is found among the files."""
+"""xAI: prices and lost pictures; what answers come to stands in ``recorded/xai``."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ from typing import Any
 import pytest
 
 from stage3_plugin.domain.endpoint import Endpoint
-from stage3_plugin.domain.exchange import Gone, Lost, NotListed, Reply, Unsaid
+from stage3_plugin.domain.exchange import Lost, NotListed, Reply
 from stage3_plugin.domain.free_checks import Ask
-from stage3_plugin.domain.job import Accepted
 from stage3_plugin.domain.verdict import VerdictKind
 from stage3_plugin.providers.xai import XAI
 from stage3_plugin.testing.dialects.xai import XAIDialect
 from stage3_plugin.testing.image_api import KEY, ImageApi
 from stage3_plugin.testing.talking import Talk
 from tests.fakes.test_requests import reference_to
-from tests.stage3.providers.replies import NOW_S, page, part, reply, request, verdict_on
+from tests.stage3.providers.replies import NOW_S, part, reply, request, verdict_on
 
 TOKEN = "0123456789abcdef" * 2
 MODEL = "grok-imagine-image-2.0"
@@ -33,96 +32,16 @@ def xai(model: str = MODEL, base_url: str | None = None) -> XAI:
     return XAI(endpoint, clock=lambda: NOW_S)
 
 
-# What answers come to ----------------------------------------------------------------------------
-
-USAGE = {"cost_in_usd_ticks": 600_000_000}
-WITHHELD: dict[str, Any] = {"mime_type": "image/jpeg", "respect_moderation": False}
-
-
-@pytest.mark.parametrize(
-    "slots",
-    [
-        [],
-        [{}],
-        [{"b64_json": ""}],
-        [{"url": "", "mime_type": "image/jpeg", "respect_moderation": True}],
-        [{"url": None, "revised_prompt": "a lighthouse"}],
-        [WITHHELD],
-        [WITHHELD | {"url": ""}],
-        [WITHHELD | {"url": "https://imgen.x.ai/blurred.jpg"}],
-        [WITHHELD | {"b64_json": "part"}, {}],
-    ],
-)
-@pytest.mark.parametrize(
-    "usage, billed", [(USAGE, True), ({}, True), ({"cost_in_usd_ticks": 0}, False)]
-)
-def test_a_picture_that_is_withheld_is_charged(
-    slots: list[dict[str, Any]],
-    usage: dict[str, Any],
-    billed: bool,  # noqa: FBT001 - a column of the table
-) -> None:
-    """It says so, or its place is empty; only a cost of nothing is one."""
-    parts = {"part": part()} if "part" in str(slots) else {}
-    verdict = verdict_on(xai(), reply({"data": slots, "usage": usage}, parts=parts))
+def test_a_picture_that_is_withheld_is_charged() -> None:
+    """Though its bytes came, and were received beside the answer."""
+    withheld = {"mime_type": "image/jpeg", "respect_moderation": False, "b64_json": "part"}
+    verdict = verdict_on(xai(), reply({"data": [withheld, {}]}, parts={"part": part()}))
 
     assert (verdict.kind, verdict.about) == (VerdictKind.REFUSED, "output")
-    assert verdict.may_be_billed is billed
-    assert not verdict.is_unknown
-
-
-@pytest.mark.parametrize(
-    "document",
-    [
-        {"outcome": 1},
-        {"data": [{"picture": "https://imgen.x.ai/x.jpg"}]},
-        {"data": [{"file_output": {"file_id": "file_1"}}]},
-    ],
-)
-def test_what_is_not_known_may_have_been_billed(document: dict[str, Any]) -> None:
-    assert verdict_on(xai(), reply(document)).is_unknown
-
-
-NO_MODEL = (
-    "The model x does not exist or your team does not have access to it. Please ensure you're "
-    "using the correct API key."
-)
-
-
-@pytest.mark.parametrize(
-    "status, code, error, kind, stops",
-    [
-        (400, "invalid-argument", "Argument not supported: size", VerdictKind.REJECTED, False),
-        (400, "x", "Incorrect API key provided: xa***.", VerdictKind.BAD_CREDENTIALS, True),
-        (403, "The caller does not have permission to execute it", "No.",
-         VerdictKind.BAD_CREDENTIALS, True),
-        (403, "x", "Your newly created team doesn't have any credits yet.",
-         VerdictKind.OUT_OF_MONEY, True),
-        (403, "x", "Content violates usage guidelines. Team: t, API key ID: k",
-         VerdictKind.REFUSED, False),
-        (400, "x", "Generated image rejected by content moderation.", VerdictKind.REFUSED, False),
-        (404, "x", NO_MODEL, VerdictKind.REJECTED, True),
-        (429, "x", "Too many requests", VerdictKind.RATE_LIMITED, False),
-    ],
-)  # fmt: skip
-def test_a_flat_error_is_understood(
-    status: int,
-    code: str,
-    error: str,
-    kind: VerdictKind,
-    stops: bool,  # noqa: FBT001 - a column of the table
-) -> None:
-    """Its code says little, and a bad key is a 400. Nothing of it is charged."""
-    verdict = verdict_on(xai(), reply({"code": code, "error": error}, status))
-
-    assert (verdict.kind, verdict.stops_run) == (kind, stops)
-    assert not verdict.may_be_billed
+    assert verdict.may_be_billed
 
 
 # A lost picture ----------------------------------------------------------------------------------
-
-JOB = Accepted(
-    job_id="file_1", poll_url="https://api.x.ai/v1/files/file_1/content", keeps_s=86400.0
-)
 
 
 def files(*names: str, **more: Any) -> Reply:
@@ -145,26 +64,6 @@ def test_other_files_are_not_it() -> None:
     assert xai().looked(old, LOST) == NotListed(next_url=None)
     taken = Lost(token=TOKEN, endpoint=MODEL, opened_at=OPENED, taken=frozenset({"file_0"}))
     assert xai().looked(files(FILE), taken) == NotListed(next_url=None)
-
-
-@pytest.mark.parametrize(
-    "answer, kind, stops",
-    [
-        (reply({"code": "x", "error": "File not found."}, 404), Gone, False),
-        (reply({"code": "x", "error": "Incorrect API key provided."}, 400), Unsaid, True),
-        (reply({"code": "x", "error": "Too many requests."}, 429), Unsaid, False),
-        (page(502), Unsaid, False),
-        (page(200), Unsaid, False),
-        (reply({}), Unsaid, False),
-    ],
-)
-def test_a_file_that_does_not_come(answer: Reply, kind: type, stops: bool) -> None:  # noqa: FBT001 - a column of the table
-    """It is gone only where xAI says so."""
-    step = xai().polled(answer, JOB, "status")
-
-    assert isinstance(step, kind)
-    if isinstance(step, Unsaid):
-        assert step.stops_run is stops
 
 
 # Over real sockets -------------------------------------------------------------------------------
