@@ -7,7 +7,9 @@ refers to itself, by whatever way around, can never be made.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from itertools import chain, filterfalse
+from contextlib import suppress
+from graphlib import CycleError, TopologicalSorter
+from itertools import filterfalse
 
 Refers = Mapping[str, Collection[str]]
 """The scenes that each scene refers to; one that is not in it refers to none."""
@@ -62,16 +64,13 @@ def in_order(refers: Refers) -> list[str]:
 
     Those in circles are left out, and so are scenes that refer to one in a circle.
     """
-    held_back, ready = HeldBack[str](), list[str]()
-    for scene in dict.fromkeys(chain(refers, *refers.values())):
-        needs = refers.get(scene, ())
-        if needs:
-            held_back.add(scene, needs)
-        else:
-            ready.append(scene)
-    for scene in ready:  # grows while it is gone through
-        ready += held_back.settled(scene)
-    return ready
+    sorter, found = TopologicalSorter(refers), list[str]()
+    with suppress(CycleError):  # what is in none can be had from it all the same
+        sorter.prepare()
+    while ready := sorter.get_ready():
+        found += ready
+        sorter.done(*ready)
+    return found
 
 
 def waves(refers: Refers, is_made: Callable[[str], bool]) -> dict[str, int]:

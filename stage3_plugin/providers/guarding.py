@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import date
 from functools import cache, partial
+from types import GenericAlias
 from typing import Any, cast, get_args, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -129,7 +130,8 @@ _STRICT = ConfigDict(strict=True, revalidate_instances="always", arbitrary_types
 def _returned(call: Callable[..., object]) -> tuple[TypeAdapter[tuple[Any]], tuple[object, ...]]:
     """Return what reads what a call returns, and the kinds of it, if there are several."""
     declared: Any = get_type_hints(call, include_extras=True)["return"]
-    return TypeAdapter(tuple[declared], config=_STRICT), get_args(declared)
+    in_a_tuple: Any = GenericAlias(tuple, (declared,))  # by itself it would take no config
+    return TypeAdapter(in_a_tuple, config=_STRICT), get_args(declared)
 
 
 def _read(call: Callable[..., object], found: object) -> object:

@@ -143,7 +143,7 @@ def hanging_up() -> Generator[int]:
         thread.join()
 
 
-def test_a_server_that_hangs_up_is_told_with_what_to_do(
+def test_a_server_that_hangs_up_is_told_with_a_next_step(
     tmp_path: Path, image_api: ImageApi
 ) -> None:
     """Not in those of the library below, which guesses at a crash."""
