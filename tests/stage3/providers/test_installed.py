@@ -114,7 +114,10 @@ def test_a_strangers_queue_is_shown_as_it_says_of_itself(installing: Installing)
         ("import no_such_library", "ModuleNotFoundError: No module named 'no_such_library'"),
         ("raise SystemExit(3)", "SystemExit: 3"),
         ("Painter = 1", "it is no class that derives from"),
-        (QUEUED.replace('name="painter"', "name=1"), "returned a Profile whose name should be a valid string"),
+        (
+            QUEUED.replace('name="painter"', "name=1"),
+            "a Profile whose name should be a valid string",
+        ),
         (QUEUED.replace("Options = Options_", "Options = 1"), "AttributeError: "),
     ],
 )
