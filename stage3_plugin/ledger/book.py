@@ -493,7 +493,7 @@ class Ledger(Database):
 
     def accepted(self) -> list[Purchase]:
         """Return what is ``ACCEPTED``, of all runs, oldest first."""
-        return [self._read(row) for row in self._execute(sql.IN_DOUBT, ("ACCEPTED",)).fetchall()]
+        return [self._read(row) for row in self._execute(sql.ACCEPTED).fetchall()]
 
     def job_named(self, token: str) -> Job | None:
         """Return the job that a token was drawn for, as it stands; ``None`` if none was written."""
@@ -511,8 +511,7 @@ class Ledger(Database):
 
     def lost(self) -> list[Purchase]:
         """Return what is of unknown outcome and can be asked for: its job's name is not known."""
-        unknown = map(self._read, self._execute(sql.IN_DOUBT, ("UNKNOWN",)).fetchall())
-        return [one for one in unknown if one.job is not None and one.job.accepted is None]
+        return [self._read(row) for row in self._execute(sql.LOST).fetchall()]
 
     def open_of(self, run_id: str) -> int:
         """Count what one run has in work."""

@@ -47,8 +47,13 @@ ACCEPT_LINES: Final = (
     "UPDATE purchases SET state = 'ACCEPTED', changed_at = ?, why = ?, facts = NULL, "
     "took_s = NULL, decided_by = NULL WHERE job = ? AND state IN ('SENDING', 'UNKNOWN')"
 )
-IN_DOUBT: Final = f"""
-SELECT {COLUMNS} FROM purchases WHERE {IS_IN_DOUBT} AND state = ? ORDER BY seq
+LOST: Final = f"""
+SELECT {COLUMNS} FROM purchases WHERE {IS_IN_DOUBT} AND state = 'UNKNOWN'
+  AND EXISTS (SELECT 1 FROM jobs WHERE jobs.seq = purchases.job AND job_id IS NULL)
+ORDER BY seq
+"""
+ACCEPTED: Final = f"""
+SELECT {COLUMNS} FROM purchases WHERE {IS_IN_DOUBT} AND state = 'ACCEPTED' ORDER BY seq
 """
 SETTLE: Final = (
     "UPDATE purchases SET state = ?, changed_at = ?, cost_microusd = ?, basis = ?, why = ?, "
@@ -58,11 +63,12 @@ CORRECT: Final = (
     "UPDATE purchases SET cost_microusd = ?, basis = 'reported', decided_by = 'user' WHERE seq = ?"
 )
 EVENT: Final = "INSERT INTO events (purchase, event, old, new, at, why) VALUES (?, ?, ?, ?, ?, ?)"
-# What is asked for has a job, and what is said of it is said of all its lines.
+# What is asked for has a job, and what was said of it last is said of all its lines.
 ASKINGS: Final = """
-SELECT line.attempt_id, events.new, events.at, events.why FROM events
-JOIN purchases ON purchases.seq = events.purchase JOIN purchases AS line ON line.job = purchases.job
-WHERE event = 'asked' ORDER BY events.seq
+SELECT attempt_id, events.new, events.at, events.why FROM (
+  SELECT MAX(events.seq) AS seq, job FROM events JOIN purchases ON purchases.seq = events.purchase
+  WHERE event = 'asked' GROUP BY job
+) AS newest JOIN events ON events.seq = newest.seq JOIN purchases ON purchases.job = newest.job
 """
 # A job that was accepted was known then, whatever was asked before.
 LOOKS: Final = """

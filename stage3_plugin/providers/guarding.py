@@ -123,6 +123,8 @@ class _GuardedProvider(_Guarded):
 # What is returned ---------------------------------------------------------------------------------
 
 
+_MOST_NAME = 40
+"""Characters of a field's name; a mapping's key may be anything, and is not repeated."""
 _STRICT = ConfigDict(strict=True, revalidate_instances="always", arbitrary_types_allowed=True)
 
 
@@ -154,12 +156,12 @@ def _told(found: object, error: ValidationError) -> str:
     words = (one["msg"][max(0, one["msg"].find("should")) :] for one in told)
     should = " or ".join(dict.fromkeys(words))
     kind = type(found).__name__
-    article = "an" if kind[0] in "AEIOUaeiou" else "a"
+    article = "an" if kind[:1] in "AEIOUaeiou" else "a"
     return f"{article} {kind} {f'whose {where}' if where else 'that'} {should}"
 
 
 def _is_field(step: str) -> bool:
-    return step.isidentifier() and step.islower()
+    return step.isidentifier() and step.islower() and len(step) <= _MOST_NAME
 
 
 def _whole(found: object, kinds: tuple[object, ...]) -> object:
