@@ -32,7 +32,7 @@ from stage3_plugin.maintenance import next_steps
 from stage3_plugin.maintenance.next_steps import Next
 from stage3_plugin.maintenance.report import Kept, Part, Report, counted, named
 from stage3_plugin.maintenance.state_folder import StateFolder
-from stage3_plugin.purchase.inventory import Listed, beyond
+from stage3_plugin.purchase.inventory import Listed, Unaccounted, beyond
 from stage3_plugin.runtime.system_errors import says_not_there
 from stage3_plugin.storage.bucket import Bucket
 from stage3_plugin.storage.inspect import inspect_open
@@ -277,7 +277,7 @@ class Accepted(Report):
     ledger: StateFolder
     answers: list[str]
     pictures: list[str]
-    more: Kept[Listed | None]
+    more: Kept[Unaccounted | None]
 
     def sentences(self) -> Iterator[str]:
         """Say what."""

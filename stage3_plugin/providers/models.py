@@ -16,7 +16,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
-from importlib.resources import files
 from itertools import groupby
 from typing import Annotated, Literal, TypeAlias, TypeVar, get_args
 
@@ -33,6 +32,7 @@ from pydantic import (
 
 from stage3_plugin.domain.profile import Unsayable
 from stage3_plugin.domain.reference import Limits, MediaType
+from stage3_plugin.providers.tables import text_of
 
 _ROW = re.compile(r"^(?=\[\[)", re.MULTILINE)
 _SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}$")
@@ -320,7 +320,7 @@ class Table(_Shipped):
 @functools.cache
 def table(provider: str | None = None) -> Table:
     """Return the shipped table, or what it has of one provider: to read all takes 40 ms."""
-    text = files("stage3_plugin.providers").joinpath("models.toml").read_text(encoding="utf-8")
+    text = text_of("models.toml")
     if provider is not None:
         head, *rows = _ROW.split(text)
         text = "".join([head, *(row for row in rows if f'\nprovider = "{provider}"\n' in row)])

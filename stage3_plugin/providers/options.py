@@ -15,7 +15,7 @@ from pydantic import BaseModel, JsonValue, ValidationError
 
 from stage3_plugin.errors import ProviderBroken, SettingsRefused
 from stage3_plugin.providers.models import who_has
-from stage3_plugin.providers.profiles import shipped
+from stage3_plugin.providers.tables import shipped
 from stage3_plugin.settings import ProviderOptions
 
 

@@ -1,20 +1,13 @@
-"""What is known of our vendors beforehand, as data: ``profiles.toml``; and how tables are read."""
+"""What is known of our vendors beforehand, as data: ``profiles.toml``."""
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
 from stage3_plugin.domain.profile import Listing, Profile
-
-
-def shipped(name: str) -> dict[str, Any]:
-    """Return a table that lies beside these modules."""
-    text = files("stage3_plugin.providers").joinpath(name).read_text(encoding="utf-8")
-    return tomllib.loads(text)
+from stage3_plugin.providers.tables import shipped
 
 
 def profile_named(name: str) -> Profile:

@@ -27,12 +27,10 @@ class Listed:
     Attributes:
         answers: The attempts, and batches, that have a folder for their answer.
         pictures: The stored pictures, by SHA-256.
-        to_be_expected: Of what no row has, how many pictures without one there may be.
     """
 
     answers: frozenset[str]
     pictures: frozenset[str]
-    to_be_expected: int = 0
 
     @classmethod
     def of(cls, store: PictureStore, spool: SpoolFolders) -> Self:
@@ -43,6 +41,21 @@ class Listed:
         """
         pictures = store.pictures()
         return cls(answers=frozenset(spool.begun()), pictures=pictures)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unaccounted:
+    """What a folder holds beyond what its ledger can account for.
+
+    Attributes:
+        answers: Folders of attempts that no row has.
+        pictures: Pictures that no row has.
+        to_be_expected: How many pictures without a row there may be.
+    """
+
+    answers: frozenset[str]
+    pictures: frozenset[str]
+    to_be_expected: int
 
     def __str__(self) -> str:
         """Say which, in a few words."""
@@ -60,7 +73,7 @@ class Listed:
         return text
 
 
-def beyond(listed: Listed, ledger: Ledger | None) -> Listed | None:
+def beyond(listed: Listed, ledger: Ledger | None) -> Unaccounted | None:
     """Return what lies in a folder and cannot be there by its ledger; ``None`` if all of it can.
 
     Args:
@@ -80,4 +93,4 @@ def beyond(listed: Listed, ledger: Ledger | None) -> Listed | None:
         pictures = frozenset[str]()
     if not (answers or pictures):
         return None
-    return Listed(answers=answers, pictures=pictures, to_be_expected=to_be_expected)
+    return Unaccounted(answers=answers, pictures=pictures, to_be_expected=to_be_expected)

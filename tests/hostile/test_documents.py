@@ -57,7 +57,7 @@ DOORS = {
     ("storage/spool/awaited.py", "validate_json"): "what we wrote, of bounded length",
     ("storage/spool/batch_files.py", "loads"): "likewise",
     ("providers/models.py", "loads"): "the table that is shipped",
-    ("providers/profiles.py", "loads"): "the tables that are shipped",
+    ("providers/tables.py", "loads"): "the tables that are shipped",
     ("ledger/records.py", "JSONDecoder"): "what we wrote: words alone, of bounded length",
     ("executors/child.py", "loads"): "likewise; of bounded length",
     ("executors/messages.py", "loads"): "what we wrote, in a process of ours",

@@ -15,8 +15,8 @@ from typing import Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict
 
 from stage3_plugin.domain.verdict import RefusedFor, VerdictKind
-from stage3_plugin.providers.profiles import shipped
 from stage3_plugin.providers.replies.words import ErrorWords
+from stage3_plugin.providers.tables import shipped
 
 Case: TypeAlias = Literal[
     "bad key", "bad key elsewhere", "bad setting", "in-flight budget", "no money", "no such model",

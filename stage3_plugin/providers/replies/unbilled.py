@@ -18,9 +18,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
-from stage3_plugin.providers.profiles import shipped
 from stage3_plugin.providers.replies.reading import MOST_WORD
 from stage3_plugin.providers.replies.words import MOST_SAID, ErrorWords, as_word, sentence
+from stage3_plugin.providers.tables import shipped
 
 MAY_HAVE_RUN = frozenset({408, 499})
 """Below 500, but said of a request whose answer did not come in time, in whatever words."""
