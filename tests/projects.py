@@ -97,9 +97,11 @@ class Project:
         return rows(self.folder / ".stage3")
 
 
-def ended(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
-    """Wait for a command, half a minute at most."""
-    output, errors = process.communicate(timeout=30)
+def ended(
+    process: subprocess.Popen[str], *, most_s: float = 30
+) -> subprocess.CompletedProcess[str]:
+    """Wait for a command, half a minute at most if nothing else is said."""
+    output, errors = process.communicate(timeout=most_s)
     documents.check_text(output)
     return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
 

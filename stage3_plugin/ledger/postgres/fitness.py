@@ -52,8 +52,8 @@ def not_connected(url: DatabaseUrl, project: str, error: Exception) -> LedgerFai
     if _AWAY.search(said.lower()):
         number = ECONNREFUSED
         hint = (
-            "see that the server runs, has a connection left (each driver needs three), and can be "
-            "reached at the host and port in the setting `ledger`; nothing was sent"
+            "see that the server runs, can be reached, and has a connection left (each driver "
+            "needs three), and run again: nothing is paid twice"
         )
     else:
         number = EPROTO

@@ -101,14 +101,12 @@ def test_a_server_that_is_frozen_ends_the_run_within_its_time(
     wait_until(lambda: image_api.received() > SCENES // 3)
     with server.frozen():
         gate.open()
-        began_s = time.monotonic()
-        first = ended(run)
-        took_s = time.monotonic() - began_s
+        first = ended(run, most_s=60)  # some 24: each that asks waits for it once, for six
     second = project.run("run", "scenes.json")
 
     assert first.returncode == 3, first.stderr
-    assert any(words in first.stderr for words in ("has not answered for 3 s", "answer in time"))
-    assert took_s < 60
+    assert any(words in first.stderr for words in ("has not answered for 3 s", "timeout expired"))
+    assert "nothing is paid twice" in first.stderr
     assert second.returncode == 0, second.stderr
     assert image_api.received() == SCENES
 
