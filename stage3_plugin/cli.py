@@ -112,6 +112,12 @@ def _add_rehearse(parser: ArgumentParser) -> None:
         metavar="N",
         help="lose the answer to every Nth request for a picture, and bill it",
     )
+    parser.add_argument(
+        "--write",
+        type=Path,
+        metavar="FILE",
+        help="write the config that buys from it to FILE, which must not exist",
+    )
 
 
 def _add_config(parser: ArgumentParser) -> None:
@@ -227,7 +233,13 @@ def _rehearse(options: Namespace, _: Progress) -> Report:
     turns = losing(provider, options.lose, delay_s=delay_s) if options.lose else ()
     api = server(provider, dialect_of(provider), delay_s=delay_s, turns=turns)
     with storyboards() as api.draws:
-        books = serve(api, table_of(provider))
+        try:
+            books = serve(api, table_of(provider), config=options.write)
+        except FileExistsError as error:
+            raise CommandRefused(
+                f"there is a file {options.write} already",
+                hint="name another one: a config is never overwritten",
+            ) from error
     return Rehearsed(said=str(books), **asdict(books))
 
 

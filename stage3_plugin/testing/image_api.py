@@ -356,7 +356,8 @@ class ImageApi:
         entry = Entry(asked, behaviour, exchange, page)
         self.entries.append(entry)
         try:
-            if self.draws is not None:  # others are answered meanwhile
+            if self.draws is not None and (words is None or words.answers_at_once):
+                # others are answered meanwhile; a queue's picture is waited for by who fetches it
                 await asyncio.to_thread(_wait_until_drawn, exchange)
             await self._answer(entry, reader, body)
         finally:
@@ -512,7 +513,8 @@ class ImageApi:
             if (status := self._trouble_of_visit(entry, asked)) is not None:
                 await exchange.reply(status, b"<html></html>", {"Content-Type": "text/html"})
                 return
-            await exchange.reply(200, entry.asked.picture(), {"Content-Type": "image/png"})
+            picture = await asyncio.to_thread(entry.asked.picture)
+            await exchange.reply(200, picture, {"Content-Type": "image/png"})
         elif asked.method == "GET" and self._vendor_of(asked) and self._has_key(asked):
             await exchange.reply_json(*self.free.answer(asked.path))
         elif vendor := self._vendor_of(asked):

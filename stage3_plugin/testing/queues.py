@@ -163,6 +163,8 @@ class Dialect(ABC):
     key_prefix: ClassVar[str] = "Bearer "
     troubles: ClassVar[Mapping[Trouble, Said]]
     usd: Decimal = Decimal("0.03")
+    answers_at_once: ClassVar[bool] = False
+    """The submit's answer has the picture: there is no queue."""
 
     @abstractmethod
     def page_of(self, method: str, path: str) -> Page | None:

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
@@ -39,8 +40,6 @@ MODELS = {
     "xai": "grok-imagine-image-2.0",
 }
 """What is bought of each provider that can be rehearsed with; the documentation's models."""
-AT_ONCE = "xai"
-"""Which of those with a dialect has no queue: its pictures are late in the answer itself."""
 _ENDING = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -94,7 +93,8 @@ def losing(provider: str, every: int, *, delay_s: float) -> list[Behaviour]:
 
 
 def _usual(provider: str, delay_s: float) -> Ok:
-    return Ok(delay_s=delay_s if provider == AT_ONCE or dialect_of(provider) is None else 0)
+    dialect = dialect_of(provider)
+    return Ok(delay_s=delay_s if dialect is None or dialect.answers_at_once else 0)
 
 
 def server(
@@ -128,13 +128,18 @@ def server(
     return api
 
 
-def serve(api: ImageApi, table: Mapping[str, str]) -> Books:
+def serve(api: ImageApi, table: Mapping[str, str], *, config: Path | None = None) -> Books:
     """Run a server until Ctrl-C or SIGTERM, and return its books.
 
     It prints the table, with an empty line behind it, and a line for every request.
 
+    Args:
+        api: The server, not running yet.
+        table: What a config says of the provider.
+        config: A file to write the table to, which must not exist.
+
     Raises:
-        OSError: Its port cannot be listened at.
+        OSError: Its port cannot be listened at, or the file cannot be written.
     """
     with api, contextlib.suppress(KeyboardInterrupt):
         for number in _ENDING:
@@ -143,7 +148,11 @@ def serve(api: ImageApi, table: Mapping[str, str]) -> Books:
         url = api.root_url if table["provider"] == "gemini" else api.base_url
         values = {**table, "base_url": url, "api_key": api.key}
         lines = [f"{name} = {json.dumps(value)}" for name, value in values.items()]
-        print("\n".join(["[plugin.stage3]", *lines, ""]), flush=True)
+        text = "\n".join(["[plugin.stage3]", *lines, ""])
+        if config is not None:
+            with config.open("x", encoding="utf-8") as file:
+                file.write(text)
+        print(text, flush=True)
         threading.Event().wait()
     return Books.of(api, table["provider"])
 

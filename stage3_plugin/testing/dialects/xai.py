@@ -31,6 +31,7 @@ class XAIDialect(Dialect):
 
     name = "xai"
     usd = Decimal("0.06")
+    answers_at_once = True
     troubles: ClassVar[Mapping[Trouble, Said]] = {
         "bad key": _error(
             400,

@@ -1,0 +1,42 @@
+"""What people read first is short, and said in sentences that are read at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from statistics import mean
+
+import pytest
+
+from tests.rules.repository import DOCS, ROOT
+from tests.sentences import MEAN_WORDS, MOST_WORDS, lengths_of, sentences_of
+
+README = ROOT / "README.md"
+FIRST_PAGES = [README, DOCS / "getting-started.md", DOCS / "index.md"]
+MOST_WORDS_OF_THE_README = 600
+
+
+@pytest.mark.parametrize("path", FIRST_PAGES, ids=lambda path: path.name)
+def test_a_first_page_has_short_sentences(path: Path) -> None:
+    """No sentence is over thirty words, and eighteen is the mean."""
+    text = path.read_text(encoding="utf-8")
+    lengths = lengths_of(text)
+    long = [
+        one for one, words in zip(sentences_of(text), lengths, strict=True) if words > MOST_WORDS
+    ]
+
+    assert lengths
+    assert long == []
+    assert mean(lengths) <= MEAN_WORDS
+
+
+def test_the_readme_fits_two_screens() -> None:
+    """Words of code and of links count, too."""
+    assert len(README.read_text(encoding="utf-8").split()) <= MOST_WORDS_OF_THE_README
+
+
+def test_a_long_sentence_is_found() -> None:
+    """Of a page with code, a table and links around it."""
+    long = "one " * (MOST_WORDS + 1)
+    page = f"# Title\n\n```text\n{long}.\n```\n\n| {long} |\n\nShort [link]({long}). {long}.\n"
+
+    assert [words > MOST_WORDS for words in lengths_of(page)] == [False, True]
