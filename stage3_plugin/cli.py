@@ -235,10 +235,9 @@ def _rehearse(options: Namespace, _: Progress) -> Report:
     with storyboards() as api.draws:
         try:
             books = serve(api, table_of(provider), config=options.write)
-        except FileExistsError as error:
+        except OSError as error:  # a file that is there is not written over
             raise CommandRefused(
-                f"there is a file {options.write} already",
-                hint="name another one: a config is never overwritten",
+                f"{options.write} cannot be written: {error.strerror}", hint="name a new file"
             ) from error
     return Rehearsed(said=str(books), **asdict(books))
 

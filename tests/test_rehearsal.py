@@ -171,3 +171,20 @@ def test_who_is_not_known_is_refused(capsys: pytest.CaptureFixture[str]) -> None
 
     assert code == 2
     assert f"there are {', '.join(MODELS)}" in capsys.readouterr().err
+
+
+def test_the_config_that_it_writes_buys_from_it(tmp_path: Path) -> None:
+    """It is the table that is printed; and no file is written over."""
+    with rehearsed(tmp_path, "--write", "new.toml") as rehearsal:
+        rehearsal.type("host_stub", "run", "scenes.json", "--config", "new.toml")
+        written = tomllib.loads((tmp_path / "new.toml").read_text(encoding="utf-8"))
+        refused = subprocess.run(
+            [sys.executable, "-m", "stage3_plugin", "rehearse", "--write", "new.toml"],
+            cwd=tmp_path, capture_output=True, encoding="utf-8", timeout=60, check=False,
+        )  # fmt: skip
+        books = rehearsal.end()
+
+    assert "requests 2, pictures 2" in books
+    assert written["plugin"]["stage3"] == rehearsal.table
+    assert refused.returncode == 2
+    assert "new.toml cannot be written: File exists" in refused.stderr

@@ -19,7 +19,7 @@ BUDGETS: Mapping[str, Mapping[str, int]] = {
     "stage3_plugin": {
         "__init__": 80,
         "__main__": 17,
-        "cli": 292,
+        "cli": 303,
         "domain": 1855,
         "engine": 4822,
         "errors": 243,
@@ -37,7 +37,7 @@ BUDGETS: Mapping[str, Mapping[str, int]] = {
         "runtime": 861,
         "settings": 804,
         "storage": 3283,
-        "testing": 4495,
+        "testing": 4503,
         "transport": 1767,
     },
     "host_stub": {
