@@ -11,6 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -131,9 +132,11 @@ def test_a_reroll_said_by_two_at_once_pays_once(director: Director) -> None:
     """Each in a process of its own, and their runs too: what is wanted is a number."""
     director.write(4)
     director("run", "scenes.json")
+    both_said = Barrier(2, timeout=60)
 
     def say(_: int) -> tuple[int, int]:
         said = director.project.run("reroll", "s01", "s02")
+        both_said.wait()
         ran = director.project.run("run", "scenes.json", "--out", "out")
         return said.returncode, ran.returncode
 

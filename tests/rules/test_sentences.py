@@ -11,8 +11,11 @@ from tests.rules.repository import DOCS, ROOT
 from tests.sentences import MEAN_WORDS, MOST_WORDS, lengths_of, sentences_of
 
 README = ROOT / "README.md"
-FIRST_PAGES = [README, DOCS / "getting-started.md", DOCS / "index.md"]
 MOST_WORDS_OF_THE_README = 600
+MOST_WORDS_OF_A_WAY = 1500
+WAYS = ["keep-a-face.md", "directors-chair.md", "one-file-provider.md"]
+"""What a newcomer reads after the README: code counts, too."""
+FIRST_PAGES = [README, *(DOCS / name for name in ("index.md", "getting-started.md", *WAYS))]
 
 
 @pytest.mark.parametrize("path", FIRST_PAGES, ids=lambda path: path.name)
@@ -32,6 +35,14 @@ def test_a_first_page_has_short_sentences(path: Path) -> None:
 def test_the_readme_fits_two_screens() -> None:
     """Words of code and of links count, too."""
     assert len(README.read_text(encoding="utf-8").split()) <= MOST_WORDS_OF_THE_README
+
+
+@pytest.mark.parametrize("name", ["getting-started.md", *WAYS])
+def test_a_way_in_is_short(name: str) -> None:
+    """From the README's first word to the page's last one."""
+    texts = [path.read_text(encoding="utf-8") for path in (README, DOCS / name)]
+
+    assert sum(len(text.split()) for text in texts) <= MOST_WORDS_OF_A_WAY
 
 
 def test_a_long_sentence_is_found() -> None:
