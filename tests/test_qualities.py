@@ -54,7 +54,7 @@ def test_a_quality_that_a_model_does_not_have_is_refused(
 
     assert ended == 2
     assert f"setting '{field}'" in said
-    assert f": {choices}\n" in said
+    assert f": {choices} [stage_failed]\n" in said
 
 
 @pytest.mark.parametrize(

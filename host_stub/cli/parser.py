@@ -17,7 +17,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final, NoReturn
 
-from host_stub.cli import commands, conform_command, review_command, story_commands
+from host_stub.cli import (
+    commands,
+    conform_command,
+    explain_command,
+    review_command,
+    story_commands,
+)
 from host_stub.cli.next_steps import PROGRAM, with_next_steps
 from host_stub.cli.plugin_commands import (
     Parser,
@@ -475,6 +481,11 @@ COMMANDS: Final[dict[str, tuple[Command, str, Callable[[argparse.ArgumentParser]
         commands.check,
         "Load what the config names, show it, open the stage.",
         _add_check,
+    ),
+    "explain": (
+        explain_command.explain,
+        "Explain a code: what happened, what it cost, what to do.",
+        explain_command.add_arguments,
     ),
     "conform": (
         conform_command.conform,

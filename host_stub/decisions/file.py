@@ -282,7 +282,7 @@ def _unreadable(path: Path, error: OSError | ValueError) -> DecisionsError:
         return DecisionsError(
             path,
             [Problem("", "there is no such file or folder")],
-            hint="'host-stub review' writes the page on which decisions are made and saved",
+            hint="look in your browser's downloads folder: the review page saves the file there",
         )
     said = error.strerror if isinstance(error, OSError) else None
     problem = f"cannot be read: {said or type(error).__name__}"

@@ -115,7 +115,8 @@ class Console:
         """Write an error and its hint, and return the exit code that goes with it."""
         self.trace(error)
         known = error if isinstance(error, HostError) else _surprise(error)
-        self.warn(f"error: {known}")
+        said = str(known)
+        self.warn(f"error: {said}" if said == known.code else f"error: {said} [{known.code}]")
         if known.hint:
             self.warn(f"hint: {known.hint}")
         if self.json_only:

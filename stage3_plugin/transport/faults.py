@@ -68,11 +68,11 @@ def _of_socket(link: BaseException) -> str | None:
         if link.errno == socket.EAI_AGAIN:
             return "the name server did not answer"
         is_unknown = link.errno in NO_SUCH_NAME
-        return "nobody knows this name" if is_unknown else "its name is not found"
+        return "the host name could not be resolved" if is_unknown else "its name is not found"
     if isinstance(link, ConnectionRefusedError):
-        return "nothing listens there"
+        return "the connection was refused: nothing listens there"
     if isinstance(link, OSError) and link.errno in {errno.ENETUNREACH, errno.EHOSTUNREACH}:
-        return "no way leads there"
+        return "there is no route to it"
     if isinstance(link, ThreadLacking):
         return f"{link.strerror}; {THREADS_HINT}"
     if isinstance(link, OSError) and link.errno in {errno.EMFILE, errno.ENFILE, errno.ENOMEM}:

@@ -455,7 +455,8 @@ class TestTrouble:
 
         assert (code, planner.out) == (2, "")
         assert planner.err == (
-            "error: plugin 'scripted' (scripted 1.0) cannot tell what a run would make and cost\n"
+            "error: plugin 'scripted' (scripted 1.0) cannot tell what a run would make and cost "
+            "[plugin]\n"
             "hint: 'host-stub run' with '--limit 1' makes one scene, and tells what it cost\n"
         )
 

@@ -79,7 +79,7 @@ def held() -> Iterator[threading.Event]:
 @pytest.mark.parametrize(
     "number, words",
     [
-        (socket.EAI_NONAME, "nobody knows this name"),
+        (socket.EAI_NONAME, "the host name could not be resolved"),
         (socket.EAI_AGAIN, "the name server did not answer"),
         (socket.EAI_FAIL, "its name is not found"),
     ],

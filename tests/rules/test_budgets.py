@@ -43,7 +43,7 @@ BUDGETS: Mapping[str, Mapping[str, int]] = {
     "host_stub": {
         "__init__": 0,
         "__main__": 18,
-        "cli": 1894,
+        "cli": 1968,
         "commands": 54,
         "config": 768,
         "conformance": 3467,
@@ -62,7 +62,7 @@ BUDGETS: Mapping[str, Mapping[str, int]] = {
         "standing": 737,
         "story": 2450,
         "telemetry": 652,
-        "text": 477,
+        "text": 478,
     },
 }
 """Code lines of each room."""
