@@ -60,7 +60,7 @@ def explain(options: argparse.Namespace, console: Console) -> int:
     known = list(explanations())
     chosen = [one for one in known if options.code in {None, one.code}]
     if not chosen:
-        near = closest(options.code, [one.code for one in known])
+        near = closest(str(options.code), [one.code for one in known])
         raise UsageError(
             f"no code is called {options.code!r}",
             hint=f"did you mean {near!r}?" if near else "'host-stub explain' lists all codes",

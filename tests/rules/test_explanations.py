@@ -7,7 +7,7 @@ import re
 import tomllib
 from collections.abc import Iterator
 from importlib import import_module
-from typing import Any, cast, get_args
+from typing import Any, TypeVar, get_args
 
 import pytest
 
@@ -17,6 +17,8 @@ from host_stub.errors import HostError
 from stage3_plugin.cli import _code_of  # pyright: ignore[reportPrivateUsage]  # how they are named
 from stage3_plugin.errors import Stage3Error
 from tests.rules.repository import PACKAGES, ROOT, modules, page, section, table_rows
+
+_Error = TypeVar("_Error", bound=Exception)
 
 EXIT_CODES = {"0", "1", "2", "3", "4", "5", "129", "130", "143"}
 BASES = {"Refused"}
@@ -28,7 +30,7 @@ INSIDE = {
 """What becomes a scene's failure, or would be a mistake of the program: no command ends with it."""
 
 
-def below(kind: type) -> Iterator[type]:
+def below(kind: type[_Error]) -> Iterator[type[_Error]]:
     """Return the classes of ours that derive from one, whatever tests derive."""
     for one in kind.__subclasses__():
         if one.__module__.partition(".")[0] in {"host_stub", "stage3_plugin"}:
@@ -43,8 +45,8 @@ def codes_of_errors() -> set[str]:
             if "Refused(" in (text := path.read_text(encoding="utf-8")) or "Error)" in text:
                 import_module(module)
     ours = [one for one in below(Stage3Error) if one.__name__ not in INSIDE | BASES]
-    named = {_code_of(cast("Stage3Error", one.__new__(one))) for one in ours}
-    hosts = {cast("type[HostError]", one).code for one in below(HostError)}
+    named = {_code_of(one.__new__(one)) for one in ours}
+    hosts = {one.code for one in below(HostError)}
     return {"host", "surprise"} | named | hosts
 
 
