@@ -192,6 +192,38 @@ def after_story(folder: Path, scenes: Path, *, is_new: bool) -> Iterator[NextAct
     yield safe((PROGRAM, command, *config, _JSON, *_as_operands(str(scenes))), why)
 
 
+def first_steps() -> str:
+    """Return the three commands that are likely next in this folder, and where all of them are."""
+    steps: Sequence[tuple[str, str]]
+    from host_stub.config.file import FILE_NAME, load_config
+
+    try:
+        out = load_config(None).out_dir if Path(FILE_NAME).exists() else None
+    except HostError:
+        steps = [("check", "shows what is wrong with host.toml")]
+    else:
+        if out is None:
+            steps = (
+                ("init my-story", "begins a project, with three scenes"),
+                ("init my-story --from story.md", "begins it with the scenes of a story"),
+                ("run scenes.json", "draws a scene file that you have, for nothing"),
+            )
+        elif not (out / "manifest.json").exists():
+            steps = (
+                ("check --online", "tests config, key and model; spends nothing"),
+                ("plan scenes.json", "shows what a run would make and cost"),
+                ("run scenes.json --limit 1", "makes the first picture"),
+            )
+        else:
+            steps = (
+                ("status", "shows how each scene stands"),
+                ("review", "writes the page where you compare and pick takes"),
+                ("run scenes.json", "makes what is missing; pays for nothing twice"),
+            )
+    lines = (f"  {PROGRAM} {words:<31} {why}" for words, why in steps)
+    return "\n".join(("next in this folder:", *lines, "all commands:", f"  {PROGRAM} --help"))
+
+
 def after_check(words: Sequence[str], scenes: Path, *, is_good: bool) -> Iterator[NextAction]:
     """Return what may come after a stage was opened."""
     from host_stub.run.picture_paths import from_here

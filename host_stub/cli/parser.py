@@ -24,7 +24,7 @@ from host_stub.cli import (
     review_command,
     story_commands,
 )
-from host_stub.cli.next_steps import PROGRAM, with_next_steps
+from host_stub.cli.next_steps import PROGRAM, first_steps, with_next_steps
 from host_stub.cli.plugin_commands import (
     Parser,
     add_shared,
@@ -42,17 +42,42 @@ from host_stub.errors import (
 from host_stub.text.console import Console
 
 ENDINGS: Final = """\
-exit codes:
-  0  every scene made          1  some scenes failed      2  the run could not start
-  3  the stage stopped         4  outcomes unknown: money may be spent
-  5  not finished: bought and not here yet; the same command again buys nothing twice
-  129/130/143  interrupted; where several hold: the interrupt, then 3, 4, 5, 1
+exit codes (more: host-stub explain):
+  0 all made       1 some failed       2 not started     3 stopped
+  4 perhaps billed, no answer came     5 not here yet    129, 130, 143 interrupted
 """
 
 OF_PLUGINS: Final = """\
-commands of a plugin:
-  host-stub PLUGIN --help
+look after money:
+  stage3 --help   attempts, resolve, costs, wait and more (host-stub stage3)
+  (any plugin with commands of its own: host-stub PLUGIN --help)
 """
+
+GROUPS: Final = {
+    "make pictures": ("init", "check", "plan", "run"),
+    "look": ("status", "takes", "sheet", "review", "explain"),
+    "choose": ("show", "reroll", "import"),
+    "build on it": ("plugins", "schema", "conform", "events", "skill"),
+}
+EXAMPLES: Final = {
+    "run": "host-stub run scenes.json --max-cost 2.50",
+    "plan": "host-stub plan scenes.json --takes 2",
+    "status": "host-stub status",
+    "takes": "host-stub takes scene_001",
+    "show": "host-stub show scene_001 2",
+    "reroll": "host-stub reroll scene_001 scene_004",
+    "import": "host-stub import scene_001 mine.png",
+    "sheet": "host-stub sheet",
+    "review": "host-stub review",
+    "init": "host-stub init my-story --from story.md",
+    "plugins": "host-stub plugins --load",
+    "check": "host-stub check --online",
+    "explain": "host-stub explain rate_limited",
+    "conform": "host-stub conform plain",
+    "skill": "host-stub skill --install .claude/skills",
+    "schema": "host-stub schema stage3",
+    "events": "host-stub events out/events.jsonl",
+}
 
 MOST_TAKES: Final = 20
 LANES: Final = ("ordinary", "batch")
@@ -129,7 +154,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     """
     parser, of_commands = parsers()
     if not words:
-        parser.print_help()
+        print(first_steps())  # noqa: T201  - as argparse prints its help
         parser.exit()
     first = words[0]
     if first.startswith("-") and first not in {"-h", "--help", "--version"}:
@@ -175,19 +200,21 @@ def parsers() -> tuple[Parser, dict[str, Parser]]:
     parser = Parser(
         prog="host-stub",
         description="Turn a story's scenes into pictures with the image plugin of your choice.",
-        epilog=f"{OF_PLUGINS}\n{ENDINGS}",
+        usage="host-stub COMMAND ...\n       host-stub COMMAND --help",
+        epilog="\n".join((*map(_group, GROUPS), OF_PLUGINS, ENDINGS)),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     parser.add_argument("--version", action=ShowVersion, nargs=0, help="show the version")
     of_commands: dict[str, Parser] = {}
-    chosen = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
+    chosen = parser.add_subparsers(
+        prog=PROGRAM, metavar="COMMAND", required=True, parser_class=Parser, help=argparse.SUPPRESS
+    )
     for name, (command, summary, add_arguments) in COMMANDS.items():
         of_commands[name] = sub = chosen.add_parser(
             name,
-            help=summary,
             description=summary,
-            epilog=ENDINGS if name == "run" else None,
+            epilog=f"example:\n  {EXAMPLES[name]}\nexit codes: {PROGRAM} explain",
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
@@ -195,6 +222,12 @@ def parsers() -> tuple[Parser, dict[str, Parser]]:
         add_arguments(sub)
         add_shared(sub)
     return parser, of_commands
+
+
+def _group(title: str) -> str:
+    """Return a group of commands, for the list of all."""
+    lines = (f"  {name:<9} {COMMANDS[name][1]}" for name in GROUPS[title])
+    return "\n".join((f"{title}:", *lines, ""))
 
 
 class ShowVersion(argparse.Action):
@@ -262,7 +295,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         "--takes",
         type=_takes,
         metavar="N",
-        help="so many takes of each scene, those there included",
+        help="make N takes of each scene, counting those that exist",
     )
     _add_lane(parser)
     parser.add_argument(
@@ -272,7 +305,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         help="begin with part K of N: for one of N drivers that run the same story at once",
     )
     parser.add_argument(
-        "--draft", action="store_true", help="draw drafts for nothing, beside the real pictures"
+        "--draft", action="store_true", help="draw free drafts, beside the real pictures"
     )
     parser.add_argument(
         "--decisions",
@@ -280,13 +313,13 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=[],
         metavar="PATH",
-        help="obey what reviewers decided, from a file or the *.json of a folder; may be repeated",
+        help="carry out reviewers' decisions: a file, or a folder of them; may be repeated",
     )
     parser.add_argument(
         "--confirm",
         type=_confirmation,
         metavar="HASH",
-        help="buy what the plan of this hash has, or less, or nothing; 'plan' tells the hash",
+        help="buy only what the plan with this hash showed, or less",
     )
     parser.add_argument(
         "--max-cost", type=_amount, metavar="USD", help="spend no more than this in this run"
@@ -317,8 +350,8 @@ def _add_lane(parser: argparse.ArgumentParser) -> None:
         "--lane",
         type=_lane,
         metavar="ordinary|batch",
-        help="buy pictures at once, or in batches: for less, within a day or so; a scene's own "
-        "lane goes first",
+        help="ordinary: at once; batch: about half the price, within 24 to 48 hours; a scene's "
+        "own lane wins",
     )
 
 
@@ -443,43 +476,47 @@ def _amount(text: str) -> Decimal:
 
 COMMANDS: Final[dict[str, tuple[Command, str, Callable[[argparse.ArgumentParser], None]]]] = {
     "run": (commands.run, "Make the pictures of a scene file.", _add_run),
-    "plan": (commands.plan, "Tell what a run would make and cost; spends nothing.", _add_run),
+    "plan": (commands.plan, "Show what a run would make and cost; spend nothing.", _add_run),
     "status": (
         story_commands.status,
-        "Tell how a story's scenes stand, why, and what making them anew costs.",
+        "Show how each scene stands, why, and what remaking it costs.",
         _add_status,
     ),
     "takes": (story_commands.takes, "List the takes of a scene.", _add_takes),
     "show": (
         story_commands.show,
-        "Show another take of a scene; at once, for nothing, and it can be taken back.",
+        "Choose which take a scene shows. Free; undo with --undo.",
         _add_show,
     ),
     "reroll": (
         story_commands.reroll,
-        "Want one more take of each scene; buys nothing, a run does.",
+        "Request one more take of each scene; the next run pays for it.",
         _add_reroll,
     ),
     "import": (
         story_commands.import_picture,
-        "Make your own picture a take of a scene, and show it.",
+        "Add your own picture as a take of a scene, and show it.",
         _add_import,
     ),
     "sheet": (
         story_commands.sheet,
-        "Draw what every scene shows on one contact sheet, sheet.png.",
+        "Write a contact sheet of all scenes, sheet.png.",
         _add_looking,
     ),
     "review": (
         review_command.review,
-        "Write the page on which takes are chosen, review/index.html.",
+        "Write the review page, where you compare and pick takes.",
         _add_review,
     ),
     "init": (commands.init, "Write a commented host.toml and a small scenes.json.", _add_init),
-    "plugins": (commands.plugins, "List the installed plugins; imports none.", _add_plugins),
+    "plugins": (
+        commands.plugins,
+        "List the installed plugins without importing them.",
+        _add_plugins,
+    ),
     "check": (
         commands.check,
-        "Load what the config names, show it, open the stage.",
+        "Load what the config names, show it, and open the stage.",
         _add_check,
     ),
     "explain": (
@@ -489,14 +526,14 @@ COMMANDS: Final[dict[str, tuple[Command, str, Callable[[argparse.ArgumentParser]
     ),
     "conform": (
         conform_command.conform,
-        "Try an image plugin against the rules of the contract; spends nothing.",
+        "Test an image plugin against the rules of the contract.",
         conform_command.add_arguments,
     ),
     "skill": (
         commands.skill,
-        "Print the instructions by which a coding agent works with these commands.",
+        "Print instructions for a coding agent.",
         commands.add_skill,
     ),
     "schema": (commands.schema, "Print the JSON Schema of a plugin's settings.", _add_schema),
-    "events": (commands.events, "Count what happened in a journal.", _add_events),
+    "events": (commands.events, "Count the events of a journal.", _add_events),
 }

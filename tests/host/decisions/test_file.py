@@ -238,7 +238,7 @@ def test_what_is_not_there_is_said_with_where_decisions_come_from(tmp_path: Path
     empty.mkdir()
 
     assert "there is no such file or folder" in str(refusal(gone))
-    assert "host-stub review" in str(refusal(gone).hint)
+    assert "downloads folder" in str(refusal(gone).hint)
     assert "cannot be read" in str(refusal(cannot_be))
     assert "holds no *.json" in str(refusal(empty))
 
