@@ -44,7 +44,7 @@ from host_stub.text.console import Console
 ENDINGS: Final = """\
 exit codes (more: host-stub explain):
   0 all made       1 some failed       2 not started     3 stopped
-  4 perhaps billed, no answer came     5 not here yet    129, 130, 143 interrupted
+  4 perhaps billed   5 not here yet      129, 130, 143 interrupted
 """
 
 OF_PLUGINS: Final = """\
