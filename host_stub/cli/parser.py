@@ -167,7 +167,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         if options is not None:
             return options
         raise UsageError(
-            f"there is no such command; there are {', '.join(of_commands)}",
+            "unknown command",
             hint=meant(first, of_commands, PROGRAM),
         )
     options, unknown = parser.parse_known_args(words)

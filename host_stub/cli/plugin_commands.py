@@ -102,7 +102,7 @@ class CommandParser(Parser):
 def meant(word: str, known: Iterable[str], program: str) -> str:
     """Return the hint for a word that is no command."""
     near = closest(word, known)
-    return f"did you mean {near!r}?" if near else f"{program} --help tells what they do"
+    return f"did you mean {near!r}?" if near else f"'{program} --help' lists the commands"
 
 
 def command_parser(
@@ -158,7 +158,7 @@ def parse_commands(parser: CommandParser, words: Sequence[str]) -> Namespace:
     """
     if words and not words[0].startswith("-") and words[0] not in parser.brought:
         raise CommandRefused(
-            f"there is no such command; there are {', '.join(parser.brought)}",
+            "unknown command",
             hint=meant(words[0], parser.brought, parser.prog),
         )
     options, unknown = parser.parse_known_args(words)

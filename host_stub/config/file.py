@@ -218,6 +218,9 @@ _STANDS_TWICE: Final = re.compile(r"overwrite a value|redefine|twice|Duplicate")
 """How ``tomllib`` words, in one version or another, that a table or a key stands twice."""
 
 
+_WITH_A_COMMA: Final = re.compile(rb"=[ \t]*[0-9]+,[0-9]+[ \t]*(#|\r?$)", re.MULTILINE)
+
+
 def _read(path: Path) -> Table:
     """Parse a TOML file; every way this can fail names the file and the place."""
     hint = "correct the file, or write one with 'host-stub init'"
@@ -239,6 +242,8 @@ def _read(path: Path) -> Table:
         problem = Problem("", f"is not valid TOML: {error}")
         if _STANDS_TWICE.search(str(error)):
             hint = "it stands twice; change the one that is there"
+        elif _WITH_A_COMMA.search(content):
+            hint = 'write an amount as text, with a point: "2.50"'
     except (ValueError, RecursionError):  # an integer of thousands of digits, or endless brackets
         problem = Problem("", "is not valid TOML: a number is too long or tables are too deep")
     # Not chained: a decoding error carries the whole file, secrets included.

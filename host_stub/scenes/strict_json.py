@@ -65,7 +65,7 @@ def parse(data: bytes) -> Any:
     try:
         return _decode(text)
     except json.JSONDecodeError as error:
-        raise JsonFault(error.lineno, error.colno, _said(error.msg)) from None
+        raise JsonFault(error.lineno, error.colno, _in_our_words(error)) from None
     except _NumberRefused:
         line, column = _place(text, _refused_number(text))
         problem = f"expected a finite number of at most {MAX_DIGITS} digits"
@@ -174,8 +174,12 @@ def _second_place(text: str, key: str) -> tuple[int, int]:
     return 1, 1
 
 
-def _said(message: str) -> str:
+def _in_our_words(error: json.JSONDecodeError) -> str:
     """Put the reader's words the way the host speaks: what was expected."""
+    message, before = error.msg, error.doc[: error.pos].rstrip()
+    is_at_end = error.doc[error.pos : error.pos + 1] in {"]", "}"}
+    if message.startswith("Illegal trailing comma") or (is_at_end and before.endswith(",")):
+        return "a comma too many"
     if message.startswith("Expecting"):
         return "expected" + message.removeprefix("Expecting")
     return message[:1].lower() + message[1:]

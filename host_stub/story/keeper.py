@@ -402,7 +402,11 @@ class Story:
                 digest = self.files.keep(file)
         except OSError as error:
             raise StoryError(
-                path, error.strerror or type(error).__name__, hint="name a file that can be read"
+                path,
+                "there is no such picture"
+                if isinstance(error, FileNotFoundError)
+                else error.strerror or type(error).__name__,
+                hint="name a file that can be read",
             ) from error
         self._keep_edited(scene_id, role)
         new = _imported(scene_id, role, (digest, looks), basis=basis, made_at=datetime.now(UTC))

@@ -83,7 +83,7 @@ def test_a_command_has_one_json_object(say: Say) -> None:
         (["ring", "--times=13"], "surprise", "should not have happened: ZeroDivision", "--debug"),
         (["ring", "--times=x"], "command_refused", "argument --times", "host-stub bell ring"),
         (["ring", "--key=s3cret"], "command_refused", "unrecognized arguments: --key", "--help"),
-        (["rang"], "command_refused", "there is no such command", "did you mean 'ring'?"),
+        (["rang"], "command_refused", "unknown command", "did you mean 'ring'?"),
         ([], "command_refused", "required: COMMAND", "'host-stub bell --help'"),
     ],
 )

@@ -42,7 +42,9 @@ def codes_of_errors() -> set[str]:
     """Return those that a command can end with."""
     for package in PACKAGES:
         for module, path in modules(package):
-            if "Refused(" in (text := path.read_text(encoding="utf-8")) or "Error)" in text:
+            text = path.read_text(encoding="utf-8")
+            needs_an_extra = "import psycopg" in text or ".postgres" in module
+            if ("Refused(" in text or "Error)" in text) and not needs_an_extra:
                 import_module(module)
     ours = [one for one in below(Stage3Error) if one.__name__ not in INSIDE | BASES]
     named = {_code_of(one.__new__(one)) for one in ours}
