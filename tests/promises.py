@@ -310,7 +310,7 @@ FIRST_FINDINGS: Table = {
     "stranger 11 names in any script": """
         hostile/test_words.py::test_letters_of_any_script_are_shown_as_they_are""",
     "stranger 12 files of runs, bare commands": """
-        hostile/test_stranger.py::test_the_program_alone_shows_its_help
+        hostile/test_stranger.py::test_the_program_alone_says_what_may_come_next
         hostile/test_stranger.py::test_a_new_project_keeps_results_and_money_out_of_a_repository
         hostile/test_stranger.py::test_scenes_may_come_from_standard_input""",
     "stranger 13 a server to try things with": "test_your_own_server.py",

@@ -64,7 +64,7 @@ def test_a_wrong_value_is_told_with_a_right_one(line: str, example: str) -> None
     fits = asked("check")
 
     assert refused.returncode == 2
-    assert f", such as {example}\n" in refused.stderr
+    assert f", such as {example} [plugin_settings]\n" in refused.stderr
     assert not [kind for kind in ("tuple", "decimal", "instance") if kind in refused.stderr]
     assert "do not fit" not in fits.stderr
 
