@@ -662,3 +662,21 @@ def test_the_packages_of_the_pages_are_those_we_ship() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
     assert project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"] == list(PACKAGES)
+
+
+def test_the_map_names_files_and_functions_that_there_are() -> None:
+    """Who looks for a line finds it: each file of the table has the functions of its row."""
+    rows = [row for row in table_rows(section(page("design.md"), "Map")) if len(row) == 3]
+    found = [row for row in rows if re.search(r"`\w+/[\w/]+\.py`", row[1])]
+    missing = [
+        (row[0], name)
+        for row in found
+        for name in re.findall(r"`(\w+)`", row[2])
+        if not any(
+            f"def {name}(" in (ROOT / path).read_text(encoding="utf-8")
+            for path in re.findall(r"`(\w+/[\w/]+\.py)`", row[1])
+        )
+    ]
+
+    assert len(found) >= 8
+    assert missing == []

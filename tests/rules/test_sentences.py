@@ -13,6 +13,7 @@ from tests.sentences import MEAN_WORDS, MOST_WORDS, lengths_of, sentences_of
 README = ROOT / "README.md"
 MOST_WORDS_OF_THE_README = 600
 MOST_WORDS_OF_A_WAY = 1500
+MOST_WORDS_OF_THE_DESIGN = 8000
 WAYS = ["keep-a-face.md", "directors-chair.md", "one-file-provider.md"]
 """What a newcomer reads after the README: code counts, too."""
 FIRST_PAGES = [README, *(DOCS / name for name in ("index.md", "getting-started.md", *WAYS))]
@@ -35,6 +36,11 @@ def test_a_first_page_has_short_sentences(path: Path) -> None:
 def test_the_readme_fits_two_screens() -> None:
     """Words of code and of links count, too."""
     assert len(README.read_text(encoding="utf-8").split()) <= MOST_WORDS_OF_THE_README
+
+
+def test_the_design_is_a_map_and_the_decisions_that_matter() -> None:
+    """Reasons that concern one module alone are in its docstring."""
+    assert len((DOCS / "design.md").read_text(encoding="utf-8").split()) <= MOST_WORDS_OF_THE_DESIGN
 
 
 @pytest.mark.parametrize("name", ["getting-started.md", *WAYS])
