@@ -40,8 +40,9 @@ def test_the_killed_run_of_the_readme_is_paid_for_once(tmp_path: Path) -> None:
 
     # A person's next line comes later than a script's: the server has written its config by then.
     typed.insert(2, "until test -e host.toml; do sleep 0.1; done")
+    ended = "trap 'kill $(jobs -p) 2> /dev/null' EXIT"  # whatever fails before its line
     ran = subprocess.run(
-        [str(shutil.which("bash")), "-c", "\n".join(typed)],
+        [str(shutil.which("bash")), "-c", "\n".join([ended, *typed])],
         cwd=tmp_path, env={**os.environ, "PATH": place},
         capture_output=True, encoding="utf-8", timeout=240, check=False,
     )  # fmt: skip

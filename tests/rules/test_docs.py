@@ -423,7 +423,7 @@ def test_an_example_scene_file_is_accepted(block: str, tmp_path: Path) -> None:
     assert len(read_scenes(path)) >= 1
 
 
-_SIGNS_OF_A_SHELL = re.compile(r"\s(\||>|&|&&|2>)\s.*")
+_SIGNS_OF_A_SHELL = re.compile(r"\s(\||>|&|&&|2>)(\s.*|$)")
 _NO_COMMAND = re.compile(r"…|\s\|\s+-|\b(ID|WORD|HASH|FILE|NAME|SCENE|TAKE|DAY)\b|--help|\[")
 """What stands for something else: a choice, a word to be put there; and what only prints."""
 
