@@ -11,18 +11,21 @@ from __future__ import annotations
 import argparse
 import ast
 import inspect
+import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pydantic import BaseModel
 
 from host_stub import plain_image
+from host_stub.cli import parser as host_parser
 from host_stub.conformance.catalogue import requirements
 from host_stub.conformance.requirement import Requirement
+from stage3_plugin import cli as stage3_cli
 from stage3_plugin import settings as stage3
 from stage3_plugin.domain.batch import BatchTerms
 from stage3_plugin.domain.money import to_usd
@@ -60,6 +63,8 @@ PAGES = {
     "costs-and-retries.md": ("purchase-states",),
     "diffusers.md": ("diffusion-options",),
     "half-price.md": ("batch-prices", "batch-terms"),
+    "json.md": ("host-documents", "stage3-documents"),
+    "options.md": ("host-options", "stage3-options"),
     "ray.md": ("ray-options",),
     "models.md": ("expected-costs", "prices", "models", "model-ends"),
     "providers.md": ("unbilled-words",),
@@ -103,6 +108,11 @@ RULES = {
 """Each group of requirements, in the order of the page, and its heading there."""
 
 QUALITIES = ("low", "medium", "high")
+SCHEMAS = {
+    "host": Path(host_parser.__file__).parent / "schemas",
+    "stage3": Path(stage3_cli.__file__).parent / "maintenance" / "schemas",
+}
+"""Where the JSON Schemas of each program's documents are."""
 SHOWN = Reference(
     wish=ReferenceWish(image="refs/mira.png"),
     sha256="0" * 64,
@@ -458,6 +468,104 @@ def _references(bounds: References) -> str:
     return ", ".join(told)
 
 
+def options_table(program: str) -> str:
+    """Write the options of each command, as its ``--help`` has them."""
+    lines: list[str] = []
+    for name, parser in _parsers(program):
+        options = parser._actions  # noqa: SLF001  - argparse has no public list of them
+        words = " ".join(str(one.metavar) for one in options if not one.option_strings)
+        lines += ["", f"### {name} {words}".rstrip(), "", parser.description or ""]
+        rows = [_option_row(one) for one in options if one.dest not in {"help", "json", "debug"}]
+        lines += ["", "| Option | What it does |", "|---|---|", *rows] if rows else []
+    return "\n".join(lines).lstrip("\n") + "\n"
+
+
+def _parsers(program: str) -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    """Yield the name and the parser of each command."""
+    if program == "host":
+        yield from host_parser.parsers()[1].items()
+        return
+    for command in stage3_cli.commands():
+        parser = argparse.ArgumentParser(description=command.summary)
+        command.add_arguments(parser)
+        yield command.name, parser
+
+
+def _option_row(option: argparse.Action) -> str:
+    name = " ".join((*option.option_strings, str(option.metavar or ""))).strip()
+    return f"| `{_cell(name)}` | {_cell(option.help or '')} |"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def documents_table(program: str) -> str:
+    """Write the keys of each document of a program, from the schemas that come with it."""
+    lines: list[str] = []
+    for path in sorted(SCHEMAS[program].glob("*.json")):
+        schema = json.loads(path.read_text(encoding="utf-8"))
+        lines += ["", f"### {schema['properties']['format'].get('const', path.stem)}", ""]
+        lines += [f"{schema['title']}.", "", "| Key | Is | What it says |", "|---|---|---|"]
+        lines += _keys(schema, schema["$defs"])
+    return "\n".join(lines).lstrip("\n") + "\n"
+
+
+def _keys(schema: Mapping[str, Any], parts: Mapping[str, Any], within: str = "") -> Iterator[str]:
+    """Yield a row for each key, and behind it those of the objects that it holds."""
+    for name, value in schema.get("properties", {}).items():
+        if not within and name in {"format", "next_actions"}:  # every document has these
+            continue
+        kinds, inner = _of_key(value, parts)
+        if name not in schema.get("required", ()):
+            kinds += ", may be absent"
+        key = f"{within}{name}"
+        yield f"| `{key}` | {_cell(kinds)} | {_cell(_told(value))} |"
+        for one, suffix in inner:
+            yield from _keys(one, parts, f"{key}{suffix}.")
+
+
+def _told(value: Mapping[str, Any]) -> str:
+    """Return what a key says, but for what its kind has said already."""
+    told: str = value.get("description", "")
+    return "" if told == "US dollars, as a decimal string" else told
+
+
+def _of_key(
+    value: Mapping[str, Any], parts: Mapping[str, Any]
+) -> tuple[str, list[tuple[Mapping[str, Any], str]]]:
+    """Return what a key may be, and the objects in it with what stands between their keys."""
+    if "$ref" in value:
+        name = value["$ref"].rsplit("/", 1)[-1]
+        return ("an action", []) if name == "action" else _of_key(parts[name], parts)
+    if "anyOf" in value:
+        found = [_of_key(one, parts) for one in value["anyOf"]]
+        kinds = dict.fromkeys(kind for kind, _ in found)
+        return " or ".join(kinds), [one for _, inner in found for one in inner]
+    if "enum" in value:
+        return ", ".join("null" if word is None else f"`{word}`" for word in value["enum"]), []
+    if "const" in value:
+        return f"`{json.dumps(value['const'])}`".replace(chr(34), ""), []
+    told, inner = list[str](), list[tuple[Mapping[str, Any], str]]()
+    named: str | list[str] = value.get("type", "anything")
+    for kind in [named] if isinstance(named, str) else named:
+        if kind == "array":
+            of, below = _of_key(value.get("items", {}), parts)
+            told.append("a list" if of in {"object", "anything"} else f"a list of: {of}")
+            inner += [(one, f"[]{suffix}") for one, suffix in below]
+        elif kind == "string" and value.get("pattern", "").startswith("^-?[0-9]"):
+            told.append("US dollars")
+        else:
+            told.append({"string": "text", "boolean": "true or false"}.get(kind, kind))
+            inner += [(value, "")] if "properties" in value else []
+    more = value.get("additionalProperties")
+    if isinstance(more, dict) and "properties" not in value:
+        of, below = _of_key(cast("dict[str, Any]", more), parts)
+        told = [f"object of: {of}" if kind == "object" else kind for kind in told]
+        inner += [(one, f".*{suffix}") for one, suffix in below]
+    return " or ".join(told), inner
+
+
 def tables() -> dict[str, str]:
     """Return every table by the name in its marker."""
     return {
@@ -466,6 +574,10 @@ def tables() -> dict[str, str]:
         "cast-settings": settings_table(stage3.CastMember, {}),
         "price-settings": settings_table(stage3.PriceTable, {}),
         "plain-settings": settings_table(plain_image.Settings, {}),
+        "host-options": options_table("host"),
+        "stage3-options": options_table("stage3"),
+        "host-documents": documents_table("host"),
+        "stage3-documents": documents_table("stage3"),
         "batch-prices": batch_prices_table(),
         "batch-terms": batch_terms_table(),
         "diffusion-options": settings_table(DiffusionOptions, {}),
