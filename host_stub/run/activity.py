@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 from host_stub.contract import Event
 from host_stub.text.escape import escaped
-from host_stub.text.format import counted, duration
+from host_stub.text.format import counted, dollars, duration
 
 _MOST_NAMED = 3
 _LONGEST_NAME = 40
@@ -73,6 +74,7 @@ class Activity:
         limit: The most that may be in flight, if an event has said so.
         why_limited: Why it is no more.
         is_stopping: Nothing new is started any more.
+        why_stopping: The cap that is reached, if that is why.
     """
 
     def __init__(self, clock: Callable[[], float] = lambda: 0.0) -> None:
@@ -80,8 +82,10 @@ class Activity:
         self.limit: int | None = None
         self.why_limited = ""
         self.is_stopping = False
+        self.why_stopping = ""
         self._clock = clock
-        self._in_flight: set[str] = set()
+        self._in_flight: dict[str, Decimal] = {}
+        self._paused_until = 0.0
         self._awaited: dict[str, Awaited] = {}
         self._retrying: dict[str, Retry] = {}
         self._waiting: dict[str, tuple[str, ...]] = {}
@@ -92,6 +96,16 @@ class Activity:
     def in_flight(self) -> int:
         """Scenes in work; a scene that waits to be tried again is not."""
         return len(self._in_flight)
+
+    @property
+    def held_usd(self) -> Decimal:
+        """What is held for the scenes in work, where that is known."""
+        return sum(list(self._in_flight.values()), Decimal(0))
+
+    @property
+    def paused_s(self) -> float:
+        """Seconds for which nothing is sent from now on."""
+        return max(0.0, self._paused_until - self._clock())
 
     @property
     def awaited(self) -> dict[str, Awaited]:
@@ -111,7 +125,7 @@ class Activity:
         name = event["event"]
         scene_id = picture_of(str(event.get("scene_id", "")), event.get("take") or 1)
         if name == "scene.started":
-            self._in_flight.add(scene_id)
+            self._in_flight[scene_id] = event.get("held_usd") or Decimal(0)
             self._awaited.pop(scene_id, None)
             self._retrying.pop(scene_id, None)
             self._waits_no_more(scene_id)
@@ -119,7 +133,7 @@ class Activity:
             self._wait(scene_id, event["waits_for"])
         elif name == "scene.retried":
             self.retries += event.get("cause") != "pending"  # which sends nothing again
-            self._in_flight.discard(scene_id)
+            self._in_flight.pop(scene_id, None)
             self._retry(scene_id, event)
         elif name == "scene.awaited":
             self._await(scene_id, event)
@@ -131,10 +145,12 @@ class Activity:
             self._limit(event)
         elif name == "budget.reached":
             self.is_stopping = True
+            cap = f"{_CAPS.get(event['scope'], 'cap')} of {dollars(event['limit_usd'])}"
+            self.why_stopping = f"the {cap} is reached"
 
     def ended(self, scene_id: str) -> None:
         """Take the end of a scene, or of one of its takes, whose plugin may have logged nothing."""
-        self._in_flight.discard(scene_id)
+        self._in_flight.pop(scene_id, None)
         self._awaited.pop(scene_id, None)
         self._retrying.pop(scene_id, None)
         self._waited_for.pop(scene_id, None)
@@ -199,7 +215,7 @@ class Activity:
 
     def _await(self, scene_id: str, event: Event) -> None:
         now = self._clock()
-        self._in_flight.discard(scene_id)
+        self._in_flight.pop(scene_id, None)
         left_s = event.get("left_s")
         self._awaited[scene_id] = Awaited(
             since=now - event["waited_s"],
@@ -229,6 +245,8 @@ class Activity:
             self._waiting_since = None
 
     def _limit(self, event: Event) -> None:
+        if event.get("reason") != "paced":  # whose pause lies between any two requests
+            self._paused_until = self._clock() + (event.get("pause_s") or 0.0)
         limit, reason = event.get("limit"), str(event.get("reason") or "")
         if limit is None or self.limit is None or limit < self.limit:
             self.why_limited = _REASONS.get(reason, "")
@@ -253,6 +271,7 @@ def _for_scenes(waited_for: Mapping[str, int]) -> str:
     return ", ".join([*named, *([f"and {more} more"] if more > 0 else [])])
 
 
+_CAPS = {"run": "run's cap", "day": "day's cap", "total": "total cap"}
 _REASONS = {
     "turned_away": "too many requests",
     "still_turned_away": "too many requests",

@@ -146,11 +146,6 @@ class Totals:
         return self.images + self.failed.total()
 
     @property
-    def beside(self) -> int:
-        """How many pictures there are to be beside one of each scene."""
-        return self.sheets + self.further
-
-    @property
     def pending(self) -> int:
         """How many scenes are bought, or accepted, and not here yet."""
         return self.failed["pending"]

@@ -329,6 +329,7 @@ class _Run:
         )
         scenes = await preparation.prepare(stage)
         self._preparation = preparation
+        self._display.expect(preparation.pictures)
         for line in preparation.lines():
             log.warning("stage.warned", message=line)
         for scene_id in preparation.left_out:

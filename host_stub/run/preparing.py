@@ -61,6 +61,8 @@ class Preparation:
     Attributes:
         applied: What the decisions came to, if there were any.
         left_out: The ids of scenes that were asked for and need not be, or are not to be.
+        pictures: How many takes are wanted of the scenes that are asked for, those that are there
+            included; 0 where nobody looked.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class Preparation:
         self._moved: set[str] = set()
         self._referred: set[str] = set()
         self.left_out: list[str] = []
+        self.pictures = 0
         self._state = StoryState()
         self.applied: Applied | None = None
         self._is_begun = False
@@ -151,7 +154,7 @@ class Preparation:
         self._said.clear()
         self._said.update(self._story.book.said_prompts())
         for _ in range(_MOST_LOOKS):
-            self._kept, self.left_out = bytearray(len(self._whole)), []
+            self._kept, self.left_out, self.pictures = bytearray(len(self._whole)), [], 0
             self._state, self._moved, self._referred = StoryState(), set(), set()
             await self._look_once(stage)
             if not self._moved & self._referred:
@@ -198,6 +201,7 @@ class Preparation:
             return
         if is_asked_for(standing, self._options.only):
             self._kept[standing.position] = 1
+            self.pictures += standing.wanted
             self._state.add(standing)
         else:
             self.left_out.append(standing.scene_id)

@@ -1,9 +1,10 @@
 """What a person sees while a run is going on.
 
-On a terminal one line that moves: scenes done, cost so far and of how much, in flight, failures,
-time gone and left, and below it what is waited for. Elsewhere one plain line per scene that ends,
-so that a log has the story, and now and then one about what is waited for. With ``--json``
-nothing. What is said at length in the summary is said in short here.
+On a terminal a few lines that move: a bar with what is made and the time gone and left; below it
+the money against the cap, what is in flight and what failed; below that what is waited for and why.
+Elsewhere one plain line per scene that ends, so that a log has the story, and now and then one
+about what is waited for. With ``--json`` nothing. What is said at length in the summary is said in
+short here.
 
 Scenes and figures come from outcomes, which every plugin delivers; what is in flight comes from the
 plugin's events. All of it goes to stderr, so that stdout keeps the result. rich is imported only
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 from typing import TYPE_CHECKING, TextIO
 
@@ -53,6 +54,7 @@ class Display:
 
     def __init__(self, scenes: int = 0, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._scenes = scenes
+        self._expected = 0
         self._clock = clock
         self._totals = Totals()
         self._activity = Activity(clock)
@@ -61,6 +63,16 @@ class Display:
     def open(self, totals: Totals) -> None:
         """Begin; ``totals`` goes on being counted."""
         self._totals = totals
+
+    def expect(self, pictures: int) -> None:
+        """Note how many takes are wanted of the scenes, where more are than their file says."""
+        self._expected = pictures
+
+    @property
+    def pictures(self) -> int:
+        """How many pictures there are to be, sheets included, as far as that is known."""
+        totals = self._totals
+        return max(self._scenes + totals.further, self._expected) + totals.sheets
 
     def event(self, event: Event) -> None:
         """Take an event of the stage, and say what a person should know."""
@@ -157,7 +169,7 @@ class PlainLines(Display):
             self._said_at["awaited"] = self._clock()
 
     def _done(self) -> str:
-        return f"[{self._totals.ended}/{self._scenes + self._totals.beside}]"
+        return f"[{self._totals.ended}/{self.pictures}]"
 
     def _may_say(self, what: str) -> bool:
         return self._clock() - self._said_at[what] >= SAID_EVERY_S
@@ -167,7 +179,7 @@ class PlainLines(Display):
 
 
 class LiveDisplay(Display):
-    """Shows one line that moves, with failures standing above it.
+    """Shows a bar and its figures, with failures standing above it.
 
     What it says is made up when it is drawn, ten times a second, and not for each event: a quick
     renderer ends thousands of scenes in a second, and while all wait the time left goes on moving.
@@ -204,28 +216,27 @@ class LiveDisplay(Display):
         from rich.text import Text  # noqa: PLC0415
 
         display = self
+        console = Console(file=self._stream, markup=False, highlight=False, emoji=False)
 
-        class Line(Progress):
+        class Bar(Progress):
             """Asks for its figures when it is drawn, in rich's thread."""
 
             def get_renderables(self) -> Iterator[RenderableType]:
                 display.bring_up_to_date()
                 yield from super().get_renderables()
-                awaited = display.awaited_line()
-                if awaited is not None:
-                    yield Text(awaited)
+                for line in display.lines(console.width):
+                    yield Text(line)
 
         super().open(totals)
         self._begun = self._clock()
-        console = Console(file=self._stream, markup=False, highlight=False, emoji=False)
-        self._rich = Line(
+        self._rich = Bar(
             SpinnerColumn(),
             TextColumn("{task.completed:.0f}/{task.total:.0f} {task.fields[what]}", markup=False),
             BarColumn(bar_width=10 if console.width < _NARROW else 20),
-            TextColumn("{task.fields[state]}", markup=False),
+            TextColumn("{task.fields[time]}", markup=False),
             console=console,
         )
-        self._task = self._rich.add_task("", total=self._scenes, what="scenes", state="starting")
+        self._task = self._rich.add_task("", total=self._scenes, what="scenes", time="starting")
         self._rich.start()
 
     def outcome(self, outcome: SceneOutcome) -> None:
@@ -236,11 +247,13 @@ class LiveDisplay(Display):
         if line is not None:
             self._say(line)
 
-    def awaited_line(self) -> str | None:
-        """Say what is waited for, to be tried again or to come, safe to show."""
-        lines = [self._activity.retry_line(), self._activity.awaited_line()]
-        said = "; ".join(line for line in lines if line is not None)
-        return self._redact(said) if said else None
+    def lines(self, width: int) -> Iterator[str]:
+        """Say what stands below the bar, safe to show; no figure is broken or cut."""
+        parts = state_of(self._totals, activity=self._activity, cap_usd=self._cap_usd)
+        yield from folded(parts, width)
+        for line in (self._activity.retry_line(), self._activity.awaited_line()):
+            if line is not None:
+                yield f"  {self._redact(line)}"
 
     def _say(self, line: str) -> None:
         """Write a line above the one that moves."""
@@ -258,21 +271,17 @@ class LiveDisplay(Display):
     def bring_up_to_date(self) -> None:
         """Update the figures; each is read in one step, so another thread may count meanwhile."""
         if self._rich is not None and self._task is not None:
-            beside = self._totals.beside
-            state = state_of(
-                self._totals,
-                scenes=self._scenes + beside,
-                activity=self._activity,
-                elapsed_s=self._clock() - self._begun,
-                cap_usd=self._cap_usd,
-            )
-            tried = self._totals.ended - never_tried(self._totals)
             self._rich.update(
                 self._task,
-                total=self._scenes + beside,
-                completed=tried,
-                what="pictures" if beside else "scenes",
-                state=state,
+                total=self.pictures,
+                completed=self._totals.ended - never_tried(self._totals),
+                what="scenes" if self.pictures == self._scenes else "pictures",
+                time=time_of(
+                    self._totals,
+                    pictures=self.pictures,
+                    activity=self._activity,
+                    elapsed_s=self._clock() - self._begun,
+                ),
             )
 
 
@@ -343,40 +352,56 @@ def never_tried(totals: Totals) -> int:
     return sum(totals.failed[code] for code in _NEVER_STARTED)
 
 
-def state_of(
-    totals: Totals,
-    *,
-    scenes: int,
-    activity: Activity,
-    elapsed_s: float,
-    cap_usd: Decimal | None = None,
-) -> str:
-    """Say what stands beside the bar, money first: a narrow terminal cuts the end."""
-    left_out = never_tried(totals)
-    parts: list[str] = []
-    if totals.ended > totals.unknown_costs:
-        at_least = "at least " if totals.unknown_costs else ""
-        of = "" if cap_usd is None else f" of {dollars(cap_usd)}"
-        parts.append(f"{at_least}{dollars(totals.known_usd)}{of}")
-    elif totals.unknown_costs:
-        parts.append(dollars(None))
-    parts.append(_in_flight(activity))
-    if activity.retries:
-        parts.append(counted(activity.retries, "retry", "retries"))
-    if failed := totals.failed.total() - totals.pending - left_out:
-        parts.append(f"{failed} failed")
-    if totals.pending:
-        parts.append(f"{totals.pending} pending")
-    if left_out:
-        parts.append(f"{left_out} not tried")
-    parts.append(duration(elapsed_s))
-    made = totals.ended - totals.reused - left_out
+def time_of(totals: Totals, *, pictures: int, activity: Activity, elapsed_s: float) -> str:
+    """Say the time gone, and left where that can be known.
+
+    It can once as many pictures came as are in flight, and while nothing waits for a provider or
+    another run. What was found again took no time and says nothing about the rest.
+    """
+    made = totals.ended - totals.reused - never_tried(totals)
+    gone, left = duration(elapsed_s), pictures - totals.ended
     if activity.is_stopping:
-        parts.append("stopping")
-    elif made and scenes > totals.ended:
-        # What was found again took no time and says nothing about the rest.
-        parts[-1] += f", {duration(elapsed_s / made * (scenes - totals.ended))} left"
-    return " · ".join(parts)
+        return f"{gone} · stopping" + (activity.why_stopping and f": {activity.why_stopping}")
+    if not left or made < max(1, activity.in_flight) or activity.awaited:
+        return gone
+    return f"{gone}, about {duration(elapsed_s / made * left)} left"
+
+
+def state_of(
+    totals: Totals, *, activity: Activity, cap_usd: Decimal | None = None
+) -> Iterator[str]:
+    """Yield what stands below the bar, money first."""
+    held, of = activity.held_usd, "" if cap_usd is None else f" of {dollars(cap_usd)}"
+    if totals.ended > totals.unknown_costs or cap_usd is not None:
+        at_least = "at least " if totals.unknown_costs else ""
+        yield f"{at_least}{dollars(totals.known_usd)}{of}"
+    elif totals.unknown_costs:
+        yield dollars(None)
+    yield _in_flight(activity) + (f", {dollars(held)} held" if held else "")
+    if activity.paused_s:
+        yield f"paused for {duration(activity.paused_s)}"
+    if activity.retries:
+        yield counted(activity.retries, "retry", "retries")
+    left_out = never_tried(totals)
+    if failed := totals.failed.total() - totals.pending - left_out:
+        yield f"{failed} failed"
+    if totals.pending:
+        yield f"{totals.pending} pending"
+    if left_out:
+        yield f"{left_out} not tried"
+
+
+def folded(parts: Iterable[str], width: int) -> Iterator[str]:
+    """Yield the parts in lines of at most so many columns, broken between parts alone."""
+    line = ""
+    for part in parts:
+        longer = f"{line} · {part}" if line else f"  {part}"
+        if line and len(longer) > width:
+            yield line
+            longer = f"  {part}"
+        line = longer
+    if line:
+        yield line
 
 
 def _in_flight(activity: Activity) -> str:

@@ -3,16 +3,17 @@
 Pure. The plan, ``status`` and the manifest say the same in the same words. Prices add up as long as
 all of them are known; one that is not makes the sum unknown, and never smaller.
 
-In its status a long story is shown in the first scenes of each kind that wants something; the JSON
-has them all.
+Its status is a table in the order of the story; of a long story it has those scenes of which there
+is something to say, and the JSON has them all.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from io import StringIO
 from typing import Any, Final
 
 from host_stub.contract import Role
@@ -177,9 +178,14 @@ class StoryState:
 
 
 FORMAT: Final = "stage3-status/1"
-MOST_SHOWN: Final = 20
-_LONGEST: Final = 80
+MOST_SHOWN: Final = 40
+_WIDEST: Final = 80
 _LONGEST_TEXT: Final = 1_000
+_COLUMNS: Final = ("scene", "state", "take", "about", "at most")
+_WHY: Final = {
+    "held": "held: the outcome of a request is unknown, so it may have been paid for",
+    "pending": "on the way: paid for, and not here yet; nothing more is paid for those",
+}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -198,19 +204,22 @@ class Status:
     _rows: dict[Role, list[dict[str, Any]]] = field(
         default_factory=lambda: {"scene": [], "sheet": []}
     )
-    _lines: dict[str, list[str]] = field(default_factory=lambda: {kind: [] for kind in _KINDS})
-    _counts: Counter[str] = field(default_factory=Counter[str])
+    _first: list[tuple[str, ...]] = field(default_factory=list[tuple[str, ...]])
+    _wanting: list[tuple[str, ...]] = field(default_factory=list[tuple[str, ...]])
+    _seen: int = 0
 
     def add(self, standing: SceneStanding) -> None:
         """Take one scene in, or one sheet."""
         self.state.add(standing)
         if self.is_full:
             self._rows[standing.role].append(self._row(standing))
-        for kind, wants in _KINDS.items():
-            if wants(standing):
-                self._counts[kind] += 1
-                if self._counts[kind] <= MOST_SHOWN:
-                    self._lines[kind].append(_line(standing))
+            return
+        self._seen += 1
+        cells = _cells(standing)
+        if len(self._first) < MOST_SHOWN:
+            self._first.append(cells)
+        if len(self._wanting) < MOST_SHOWN and not _is_quiet(standing):
+            self._wanting.append(cells)
 
     def as_json(self) -> dict[str, Any]:
         """Return it as plain JSON values; money is a decimal string, unknown is ``null``."""
@@ -225,14 +234,16 @@ class Status:
         }
 
     def as_lines(self) -> Iterator[str]:
-        """Return it for people, line by line."""
+        """Return it for people, line by line: in a long story, the scenes that want something."""
         yield self.state.in_words()
-        for kind, lines in self._lines.items():
-            if lines:
-                yield f"{kind}:"
-                yield from (f"  {line}" for line in lines)
-            if self._counts[kind] > MOST_SHOWN:
-                yield f"  and {self._counts[kind] - MOST_SHOWN} more; --json has all of them"
+        rows = self._first if self._seen <= MOST_SHOWN else self._wanting
+        if rows:
+            yield from _table(rows)
+        if self._seen > len(rows):
+            yield f"and {counted(self._seen - len(rows), 'other')}; --json has all of them"
+        for state, why in _WHY.items():
+            if self.state.states[state] or self.state.sheets[state]:
+                yield why
         yield from self.state.as_lines()
 
     def _row(self, one: SceneStanding) -> dict[str, Any]:
@@ -257,39 +268,60 @@ class Status:
         }
 
 
-def _wants_more(one: SceneStanding) -> bool:
-    return one.state == "current" and one.to_make > 0
+def _is_quiet(one: SceneStanding) -> bool:
+    """Return whether nothing has to be said of a scene."""
+    return one.state == "current" and not one.to_make and not any(_about(one))
 
 
-def _goes_back(one: SceneStanding) -> bool:
-    return one.due is not None and one.shown is not None and one.due != one.shown
-
-
-_KINDS: Final[dict[str, Callable[[SceneStanding], bool]]] = {
-    "stale": lambda one: one.state == "stale",
-    "missing": lambda one: one.state == "missing",
-    "held, since what became of a request is unknown": lambda one: one.state == "held",
-    "on the way, nothing more is paid for those": lambda one: one.state == "pending",
-    "more takes wanted": _wants_more,
-    "another take is shown after the next run": _goes_back,
-    "of a wrong aspect": lambda one: one.wrong_aspect,
-}
-
-
-def _line(one: SceneStanding) -> str:
-    name = escaped(one.scene_id, limit=_LONGEST)
-    name = f"sheet {name}" if one.role == "sheet" else name
-    about: list[str] = list(one.reasons)
-    if one.shown is not None:
-        about.append(f"take {one.shown.number} of {len(one.takes)}")
-    elif one.takes:
-        about.append("drafts only")
+def _about(one: SceneStanding) -> Iterator[str]:
+    """Say what is not as usual about a scene."""
+    yield from one.reasons
+    if one.due is not None and one.shown is not None and one.due != one.shown:
+        yield f"the next run shows take {one.due.number}"
+    if one.wrong_aspect:
+        yield "wrong aspect"
+    if one.takes and one.shown is None:
+        yield "drafts only"
+    if one.shown is not None and one.shown.is_import:
+        yield "imported"
+    if one.to_make > 1 or (one.to_make and one.state == "current"):
+        yield counted(one.to_make, "more take" if one.made else "take") + " wanted"
     if one.problem is not None:
-        about.append(escaped(in_text(one.problem), limit=_LONGEST_TEXT))
-    elif one.to_make and one.state != "pending":
-        times = f"{one.to_make} x " if one.to_make > 1 else ""
-        about.append(f"{times}{dollars(one.cost_usd)}")
-    return f"{name}: {', '.join(about)}" if about else name
+        yield escaped(in_text(one.problem), limit=_LONGEST_TEXT)
+
+
+def _cells(one: SceneStanding) -> tuple[str, ...]:
+    name = escaped(one.scene_id, limit=_LONGEST_NAME)
+    is_bought = bool(one.to_make) and one.problem is None and one.state not in {"held", "pending"}
+    each = one.cost_usd
+    return (
+        f"sheet {name}" if one.role == "sheet" else name,
+        _SAID.get(one.state, one.state),
+        "-" if one.shown is None else f"{one.shown.number} of {len(one.takes)}",
+        ", ".join(_about(one)),
+        dollars(None if each is None else each * one.to_make) if is_bought else "",
+    )
+
+
+def _table(rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """Lay rows out in lines of at most 80 columns; wide letters count for two."""
+    from rich.console import Console  # noqa: PLC0415  - programs, which get JSON, need not wait
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for name in _COLUMNS:
+        table.add_column(
+            Text(name),
+            justify="right" if name == _COLUMNS[-1] else "left",
+            overflow="fold",
+            no_wrap=name not in {"scene", "about"},
+        )
+    for row in rows:
+        table.add_row(*map(Text, row))
+    written = StringIO()
+    Console(file=written, width=_WIDEST, color_system=None, legacy_windows=False).print(table)
+    yield from (line.rstrip() for line in written.getvalue().splitlines())
 
 
 def _price(price: Price) -> dict[str, Any]:

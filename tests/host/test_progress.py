@@ -22,6 +22,7 @@ from host_stub.run.progress import (
     PlainLines,
     make_display,
     state_of,
+    time_of,
 )
 from host_stub.text.format import dollars, duration
 from host_stub.text.redaction import Redactor
@@ -143,7 +144,7 @@ class TestWaits:
 
 class TestMovingLine:
     def test_a_terminal_shows_one_line_that_moves(self, terminal: _Terminal) -> None:
-        """Scenes done, in flight, retries, cost so far and time left; then the cursor is back."""
+        """Scenes done, time left, cost, in flight, held, retries; then the cursor is back."""
         now = 0.0
         display = LiveDisplay(4, terminal.stream, clock=lambda: now, redact=Redactor([KEY]).text)
         totals = Totals()
@@ -151,7 +152,7 @@ class TestMovingLine:
         display.event({"event": "scene.started", "scene_id": "a"})
         display.event({"event": "scene.started", "scene_id": "b"})
         display.event({"event": "scene.retried", "scene_id": "b"})
-        display.event({"event": "scene.started", "scene_id": "c"})
+        display.event({"event": "scene.started", "scene_id": "c", "held_usd": Decimal("0.05")})
         now = 10.0
         outcome = _made("a")
         totals.add(outcome)
@@ -160,7 +161,8 @@ class TestMovingLine:
 
         text = terminal.text()
         assert "1/4 scenes" in text
-        assert "$0.04 · 1 in flight · 1 retry · 10 s, 30 s left" in text
+        assert "10 s, about 30 s left" in text
+        assert "  $0.04 · 1 in flight, $0.05 held · 1 retry" in text
         assert text.rstrip().endswith("\x1b[?25h")
 
     def test_the_line_is_made_up_when_it_is_drawn(self, terminal: _Terminal) -> None:
@@ -348,7 +350,8 @@ class TestStopping:
 
         assert "3/9 scenes" in text
         assert "9/9" not in text
-        assert "1 failed · 6 not tried · 10 s · stopping" in text
+        assert "1 failed · 6 not tried" in text
+        assert "10 s · stopping" in text
         assert "left" not in text.partition("10 s · stopping")[2]
 
     def test_sheets_lengthen_the_line_as_they_become_known(self, terminal: _Terminal) -> None:
@@ -363,11 +366,11 @@ class TestStopping:
 
         assert "1/5 pictures" in " ".join(terminal.text().split())
 
-    def test_a_narrow_terminal_still_shows_the_money(
+    def test_a_narrow_terminal_cuts_no_figure(
         self, terminal: _Terminal, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """The end of the line is cut, and money does not stand there."""
-        monkeypatch.setenv("COLUMNS", "72")
+        """What does not fit is on the next line."""
+        monkeypatch.setenv("COLUMNS", "60")
         display = LiveDisplay(
             40, terminal.stream, clock=lambda: 0.0, redact=str, cap_usd=Decimal("2.5")
         )
@@ -378,7 +381,23 @@ class TestStopping:
         display.bring_up_to_date()
         display.close()
 
-        assert "$0.04 of $2.50 · 0 in flight of at most 8" in terminal.text()
+        text = terminal.text()
+        assert "  $0.04 of $2.50\n" in text.replace("\r", "")
+        assert "  0 in flight of at most 8 (too many requests)" in text
+
+    def test_more_takes_than_the_file_says_do_not_move_the_end(self) -> None:
+        """Re-rolls are known before the first request; so is the end of the count."""
+        lines: list[str] = []
+        display = PlainLines(2, lines.append)
+        totals = Totals()
+        display.open(totals)
+        display.expect(4)
+        for number, scene_id in enumerate(("a", "b", "a", "b")):
+            totals.further += number > 1
+            totals.add(_made(scene_id))
+            display.outcome(_made(scene_id))
+
+        assert [line.partition(" ")[0] for line in lines] == ["[1/4]", "[2/4]", "[3/4]", "[4/4]"]
 
 
 def _awaited(
@@ -403,6 +422,10 @@ def _waiting(scene_id: str, *waits_for: str) -> dict[str, Any]:
     return {"event": "scene.waiting", "scene_id": scene_id, "waits_for": waits_for}
 
 
+def _state(totals: Totals, activity: Activity | None = None) -> str:
+    return " · ".join(state_of(totals, activity=activity or Activity()))
+
+
 class TestFigures:
     def test_time_left_is_told_by_what_was_made(self) -> None:
         """Pictures found again took no time and say nothing about the others."""
@@ -410,31 +433,63 @@ class TestFigures:
         for outcome in (_made("a", reused=True, usd="0"), _made("b"), _made("c")):
             totals.add(outcome)
 
-        state = state_of(totals, scenes=13, activity=Activity(), elapsed_s=60)
-        assert state == "$0.08 · 0 in flight · 1 min 00 s, 5 min 00 s left"
+        said = time_of(totals, pictures=13, activity=Activity(), elapsed_s=60)
+        assert said == "1 min 00 s, about 5 min 00 s left"
+
+    def test_no_time_is_promised_before_it_can_be_known(self) -> None:
+        """Not before as many came as are in flight, nor while a provider is waited for."""
+        totals, activity = Totals(), Activity()
+        totals.add(_made("a"))
+        for scene_id in ("b", "c"):
+            activity.note({"event": "scene.started", "scene_id": scene_id})
+        early = time_of(totals, pictures=9, activity=activity, elapsed_s=5)
+        totals.add(_made("b"))
+        known = time_of(totals, pictures=9, activity=activity, elapsed_s=5)
+        activity.note(_awaited("c", waited_s=0, wait_s=60))
+        awaited = time_of(totals, pictures=9, activity=activity, elapsed_s=5)
+
+        assert (early, known, awaited) == ("5.0 s", "5.0 s, about 18 s left", "5.0 s")
+
+    def test_a_pause_and_a_cap_are_named(self) -> None:
+        """Why nothing goes on."""
+        activity = Activity()
+        asked = {
+            "event": "capacity.changed",
+            "reason": "asked_to_wait",
+            "limit": 4,
+            "pause_s": 12.0,
+        }
+        activity.note(asked)
+        paused = _state(Totals(), activity)
+        activity.note({"event": "capacity.changed", "reason": "paced", "limit": 4, "pause_s": 2.0})
+        cap = {"event": "budget.reached", "scope": "day", "limit_usd": Decimal("2.5")}
+        activity.note(cap)
+
+        assert paused == "0 in flight of at most 4 (asked to wait) · paused for 12 s"
+        assert time_of(Totals(), pictures=9, activity=activity, elapsed_s=5) == (
+            "5.0 s · stopping: the day's cap of $2.50 is reached"
+        )
 
     def test_what_is_still_to_come_is_counted_apart_from_failures(self) -> None:
         """Somebody who sees failures looks for a fault."""
         totals = Totals()
         totals.add(_failed("a", "pending", "later", 1))
-        pending = state_of(totals, scenes=1, activity=Activity(), elapsed_s=1)
+        pending = _state(totals)
         totals.add(_failed("b", "refused", "no", 1))
-        both = state_of(totals, scenes=2, activity=Activity(), elapsed_s=1)
 
-        assert pending == "$0.01 · 0 in flight · 1 pending · 1.0 s"
-        assert both == "$0.02 · 0 in flight · 1 failed · 1 pending · 1.0 s"
+        assert pending == "$0.01 · 0 in flight · 1 pending"
+        assert _state(totals) == "$0.02 · 0 in flight · 1 failed · 1 pending"
 
     def test_a_cost_that_is_not_known_is_not_shown_as_zero(self) -> None:
         """Known parts are a lower bound."""
         totals = Totals()
         totals.add(_made("a", usd=None))
-        unknown = state_of(totals, scenes=1, activity=Activity(), elapsed_s=1)
+        unknown = _state(totals)
         totals.add(_made("b"))
         totals.add(_failed("c", "refused", "no", 1))
-        partly = state_of(totals, scenes=3, activity=Activity(), elapsed_s=1)
 
-        assert unknown == "unknown cost · 0 in flight · 1.0 s"
-        assert partly == "at least $0.05 · 0 in flight · 1 failed · 1.0 s"
+        assert unknown == "unknown cost · 0 in flight"
+        assert _state(totals) == "at least $0.05 · 0 in flight · 1 failed"
 
     @pytest.mark.parametrize(
         "seconds, said",

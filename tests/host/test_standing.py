@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any, cast
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
 from host_stub.contract import (
     MOST_TAKES,
@@ -34,7 +35,7 @@ from host_stub.standing.standing import (
     survey_stage,
     wanted_takes,
 )
-from host_stub.standing.story_state import Status
+from host_stub.standing.story_state import MOST_SHOWN, Status
 from host_stub.story.book import Noted
 from host_stub.story.known_takes import new_takes_of
 from host_stub.story.takes import Take
@@ -87,10 +88,10 @@ def test_what_is_on_the_way_has_no_price_any_more() -> None:
     for told in ({"pending": True}, {}):
         status.add(standing(survey(cost_usd=Decimal("0.05"), **told)))
 
-    said = "\n".join(status.as_lines())
+    said = [line.split() for line in status.as_lines()]
 
-    assert "on the way, nothing more is paid for those:\n  s1\n" in said + "\n"
-    assert "missing:\n  s1: $0.05\n" in said
+    assert ["s1", "on", "the", "way", "-"] in said
+    assert ["s1", "missing", "-", "$0.05"] in said
 
 
 def test_the_plugin_says_why_a_take_is_stale() -> None:
@@ -316,3 +317,24 @@ async def test_a_survey_of_other_scenes_is_a_fault_of_the_plugin(
 
     assert caught.value.requirement == "survey.told"
     assert "\x1b" not in str(caught.value)
+
+
+def test_a_table_fits_its_screen_and_names_what_wants_something() -> None:
+    """Whatever a scene is called; a long story shows those that something is said of."""
+    status = Status(path_of=lambda one: str(one.number))
+    for _ in range(MOST_SHOWN):
+        status.add(standing(survey(), take(1)))
+    stale: tuple[StaleReason, ...] = ("prompt", "reference", "sheet", "quality", "settings")
+    wanting = standing(survey(known(1, *stale, current=False), cost_usd=Decimal("1234.5")), take(1))
+    status.add(
+        replace(wanting, scene_id="長い場面" * 20, problem="reference 'a.png' is not there " * 9)
+    )
+
+    said = list(status.as_lines())
+
+    assert all(cell_len(line) <= 80 for line in said)
+    assert not any(line.startswith("s1") for line in said)
+    assert f"and {MOST_SHOWN} others; --json has all of them" in said
+    assert "".join(line[:22].split()[0] for line in said if line.startswith("長")).startswith(
+        "長い場面"
+    )
