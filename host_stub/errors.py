@@ -609,20 +609,24 @@ class PluginSettingsError(PluginError):
     """A plugin's config table does not fit its settings.
 
     Attributes:
+        path: The config file, or ``None`` if there is none.
         problems: One per setting, with its dotted path; never a value.
     """
 
     code = "plugin_settings"
 
     def __init__(
-        self, plugin: str, source: str, problems: Sequence[Problem], *, hint: str | None = None
+        self, plugin: str, source: str, problems: Sequence[Problem], *, path: Path | None = None
     ) -> None:
+        self.plugin = plugin
+        self.source = source
+        self.path = path
         self.problems = tuple(problems)
-        super().__init__(
-            plugin,
-            source,
-            _listed("has settings that do not fit", self.problems),
-            hint=hint or f"'host-stub schema {plugin}' lists its settings",
+        subject = _plugin_name(plugin, source) if path is None else _config_name(path)
+        HostError.__init__(
+            self,
+            _listed(subject, self.problems),
+            hint=f"'host-stub schema {plugin}' lists its settings",
         )
 
 

@@ -299,7 +299,7 @@ FIRST_FINDINGS: Table = {
         test_money_commands.py::test_a_cap_without_a_price_ends_with_2""",
     "stranger 7 what a run says of itself": """
         host/test_transcript.py
-        hostile/test_told.py::test_a_long_reason_is_said_once_on_each_stream""",
+        hostile/test_told.py::test_why_a_run_stopped_is_said_once""",
     "stranger 8 many unknowns, and a wrong key": """
         hostile/test_deciding.py::test_many_are_shown_first_and_decided_with_yes
         hostile/test_deciding.py::test_since_is_when_a_request_was_sent_and_not_when_it_was_called_lost

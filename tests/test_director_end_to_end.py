@@ -341,7 +341,7 @@ def test_a_sheets_pick_that_holds_again_is_priced_before_it_is_paid_for(
     assert director.api.billed() == before + 1
     assert status["story"]["stale"] == 1
     assert (plan["make"], plan["stale"], plan["cost_high_usd"]) == (1, 1, "0.05")
-    assert "1 picture would be made anew: 1 sheet; at most $0.05" in said
+    assert "this run remakes 1 scene (at most $0.05): a character sheet changed in 1" in said
     assert director.json("plan", "scenes.json")["make"] == 0
 
 

@@ -332,7 +332,8 @@ def _unknown_names(document: Table) -> list[Problem]:
 def _unknown(where: str, name: str, valid: Iterable[str]) -> Problem:
     near = closest(name, valid)
     known = f"did you mean {near!r}?" if near else f"known are {', '.join(sorted(valid))}"
-    return Problem(where, f"is not known; {known}")
+    what = "table" if where.startswith("[") else "setting"
+    return Problem(where, f"unknown {what}; {known}")
 
 
 class _Reader:

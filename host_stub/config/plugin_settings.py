@@ -13,6 +13,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from enum import Enum
+from pathlib import Path
 from types import UnionType
 from typing import Any, Final, cast, get_args, get_origin
 
@@ -33,7 +34,12 @@ _SHORTEST_QUOTE: Final = 6
 
 
 def validate(
-    model: type[BaseModel], table: ResolvedTable, *, plugin: str, source: str
+    model: type[BaseModel],
+    table: ResolvedTable,
+    *,
+    plugin: str,
+    source: str,
+    path: Path | None = None,
 ) -> BaseModel:
     """Make settings from a table.
 
@@ -65,7 +71,7 @@ def validate(
         if not problems:
             return settings
     # Raised out here, so that no cause hangs on it: pydantic's error holds the input.
-    raise PluginSettingsError(plugin, source, problems)
+    raise PluginSettingsError(plugin, source, problems, path=path)
 
 
 def masked(settings: BaseModel, secrets: Iterable[str] = ()) -> dict[str, object]:
@@ -185,7 +191,7 @@ def _unknown_keys(
 
 def _unknown(where: str, key: str, model: type[BaseModel] | None) -> Problem:
     near = closest(key, _names(model)) if model is not None else None
-    return Problem(where, f"is not known; did you mean {near!r}?" if near else "is not known")
+    return Problem(where, f"unknown setting; did you mean {near!r}?" if near else "unknown setting")
 
 
 def _names(model: type[BaseModel]) -> Iterator[str]:

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 from host_stub.config.file import HostConfig
 from host_stub.config.plugin_settings import validate
+from host_stub.config.secrets import ResolvedTable
 from host_stub.contract import Event, ImagePlugin, RunInfo, Services
 from host_stub.errors import (
     ConfigError,
@@ -172,15 +173,13 @@ class _Loader:
 def _select_image(loaded: LoadedPlugin, config: HostConfig, *, is_looking: bool) -> SelectedPlugin:
     description = loaded.describe()
     table = config.settings_of(loaded.name, may_lack=is_looking)
-    settings = validate(description.settings, table, plugin=loaded.name, source=loaded.source)
+    settings = _valid(description.settings, table, loaded, config)
     heed_secrets: list[Heeding] = []
 
     def settings_anew() -> BaseModel | None:
         try:
             table = config.settings_of(loaded.name)
-            settings = validate(
-                description.settings, table, plugin=loaded.name, source=loaded.source
-            )
+            settings = _valid(description.settings, table, loaded, config)
         except (ConfigError, PluginError):
             return None
         for heed in heed_secrets:
@@ -218,7 +217,7 @@ def _observer(loaded: LoadedPlugin, config: HostConfig, *, is_looking: bool) -> 
     model = loaded.observer_settings()
     if model is not None:
         table = config.settings_of(loaded.name, may_lack=is_looking)
-        settings = validate(model, table, plugin=loaded.name, source=loaded.source)
+        settings = _valid(model, table, loaded, config)
         on_run = _with_settings(loaded.on_run, settings)
         secrets = (*secrets_of(settings), *table.secrets)
         return Observer(loaded.name, loaded.on_event, on_run, secrets)
@@ -229,6 +228,13 @@ def _observer(loaded: LoadedPlugin, config: HostConfig, *, is_looking: bool) -> 
             hint=f"take out the table [plugin.{loaded.name}]",
         )
     return Observer(loaded.name, loaded.on_event, loaded.on_run)
+
+
+def _valid(
+    model: type[BaseModel], table: ResolvedTable, loaded: LoadedPlugin, config: HostConfig
+) -> BaseModel:
+    source = loaded.source
+    return validate(model, table, plugin=loaded.name, source=source, path=config.path)
 
 
 def _with_settings(

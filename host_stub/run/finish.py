@@ -185,7 +185,9 @@ class Finish:
         at_once = min(
             [self.asking.options.max_in_flight, *([capacity] if isinstance(capacity, int) else [])]
         )
-        stopped = None if ending.summary is None else ending.summary.stopped
+        summary = ending.summary
+        stopped = None if summary is None else summary.stopped
+        why = "" if summary is None or stopped is None else in_text(summary.message or "")
         return RunFacts(
             run_id=self.asking.run_id,
             plugin=plugin.name,
@@ -201,6 +203,7 @@ class Finish:
                 refused=self.decided is not None and bool(self.decided.refused),
             ),
             events_rejected=self.events.rejected_count,
+            cause="" if ending.signals else self.redactor.text(why),
         )
 
     def _report_problems(self, ending: Ending) -> None:

@@ -42,6 +42,7 @@ class RunFacts:
         stopped: Why no new scenes were started, if so: a failure code, or ``interrupted``.
         exit_code: What the command exits with.
         events_rejected: Events of the plugin that were not as the contract has them.
+        cause: Why the stage stopped, in its own words; empty if it did not. An error says it, too.
     """
 
     run_id: str
@@ -53,6 +54,7 @@ class RunFacts:
     stopped: str | None
     exit_code: int
     events_rejected: int
+    cause: str = ""
 
 
 def figures(totals: Totals, facts: RunFacts) -> dict[str, Any]:

@@ -141,8 +141,8 @@ class Preparation:
             pictures = counted(self._state.make.pictures, "picture")
             yield f"with what is decided this run makes {pictures}; {self._state.make}"
         yield from self._state.warnings()
-        if (anew := self._state.anew_in_words()) is not None:
-            yield f"{counted(self._state.redo.pictures, 'picture')} would be made anew: {anew}"
+        if (remade := self._state.remade_in_words()) is not None:
+            yield f"this run remakes {remade}"
 
     async def _look(self, stage: ImageStage) -> None:
         """Look at the story, and write down what the plugin knows and the book does not.

@@ -98,9 +98,9 @@ class Display:
         """Write a line."""
 
     def _was_said(self, outcome: SceneOutcome) -> bool:
-        """Return whether this was said of another scene that waits: a batch is the same for all."""
+        """Return whether this was said of another scene: a wrong key is so for all of them."""
         failure = outcome.failure
-        if failure is None or failure.code != "pending":
+        if failure is None:
             return False
         if failure.message in self._messages:
             return True
@@ -169,7 +169,7 @@ class PlainLines(Display):
             self._said_at["awaited"] = self._clock()
 
     def _done(self) -> str:
-        return f"[{self._totals.ended}/{self.pictures}]"
+        return f"[{self._totals.ended - never_tried(self._totals)}/{self.pictures}]"
 
     def _may_say(self, what: str) -> bool:
         return self._clock() - self._said_at[what] >= SAID_EVERY_S
@@ -242,9 +242,11 @@ class LiveDisplay(Display):
     def outcome(self, outcome: SceneOutcome) -> None:
         """Count a scene; say so if it failed, of those that wait for the same once."""
         super().outcome(outcome)
-        is_news = outcome.failure is not None and not self._was_said(outcome)
-        line = outcome_line(outcome) if is_news else None
-        if line is not None:
+        if outcome.failure is None:
+            return
+        was_said = self._was_said(outcome)
+        line = outcome_line(outcome, was_said=was_said)
+        if line is not None and not (was_said and outcome.failure.code == "pending"):
             self._say(line)
 
     def lines(self, width: int) -> Iterator[str]:

@@ -124,7 +124,7 @@ def summary_lines(
         yield from _as_far_as_readable(_picture_lines(outcomes, pictures))
     if outcomes.totals.failed:
         yield f"{_without_picture(outcomes.totals)} without a picture:"
-        yield from _as_far_as_readable(_failure_lines(outcomes))
+        yield from _as_far_as_readable(_failure_lines(outcomes, facts.cause))
         if pictures is not None:
             yield from _as_far_as_readable(_still_shown(outcomes, pictures))
             scenes = _without(outcomes, "scene", pictures)
@@ -242,8 +242,8 @@ def _picture_line(rows: list[dict[str, Any]], shown: tuple[str, str] | None) -> 
     return f"{made[-1]['image_path']}{takes}, beside {path}, which is shown"
 
 
-def _failure_lines(outcomes: Outcomes) -> Iterator[str]:
-    """Say each reason once, with the scenes it holds for."""
+def _failure_lines(outcomes: Outcomes, cause: str) -> Iterator[str]:
+    """Say each reason once, with the scenes it holds for; why the run stopped is said below."""
     names: dict[tuple[str, str], list[str]] = {}
     counts: dict[tuple[str, str], int] = {}
     for row in map(_read, outcomes.rows("failures")):
@@ -254,24 +254,24 @@ def _failure_lines(outcomes: Outcomes) -> Iterator[str]:
         counts[reason] = counts.get(reason, 0) + 1
         if counts[reason] <= _NAMES_PER_REASON:
             names.setdefault(reason, []).append(escaped(str(row["scene_id"]), limit=80))
-    said_before: list[str] = []
+    said_before = {cause: "see the error below"} if cause else {}
     for reason, count in counts.items():
         code, message = reason
         scenes = ", ".join(names[reason])
         more = f" and {count - _NAMES_PER_REASON} more" if count > _NAMES_PER_REASON else ""
         said = f"{code}: {_shortened(message, said_before)}" if message != code else code
-        said_before.append(message)
+        said_before.setdefault(message, "see above")
         yield f"  {said} ({scenes}{more})"
     others = outcomes.totals.failed.total() - sum(counts.values())
     if others:
         yield f"  and {others} more; the manifest names them"
 
 
-def _shortened(message: str, said_before: list[str]) -> str:
-    """Return a message; what it repeats of another that stands above is not said again."""
-    for earlier in said_before:
-        if len(earlier) >= _LONG_ENOUGH and earlier in message:
-            message = message.replace(earlier, "see above")
+def _shortened(message: str, said: dict[str, str]) -> str:
+    """Return a message; what it repeats of another one is not said again, but where that is."""
+    for other, where in said.items():
+        if len(other) >= _LONG_ENOUGH and other in message:
+            message = message.replace(other, where)
     return escaped(message, limit=_LONGEST_MESSAGE)
 
 

@@ -166,11 +166,11 @@ class RunPlan:
     def _anew(self) -> Iterator[str]:
         """Say what there is a picture of that would be made all the same, why, and for how much."""
         told = self.stage.stale
-        anew = None if self.state is None else self.state.anew_in_words()
-        if anew is None and told:
+        remade = None if self.state is None else self.state.remade_in_words()
+        if remade is None and told:
             yield f"  {told} of them stale: there is a picture, made with other references"
-        if anew is not None:
-            yield f"  {len(self.stale)} of them stale: {anew}"
+        if remade is not None:
+            yield f"  stale: {remade}"
         yield from (f"    {one}" for one in self.stale[:_MOST_STALE])
         if len(self.stale) > _MOST_STALE:
             yield f"    and {len(self.stale) - _MOST_STALE} more; --json has all of them"

@@ -117,15 +117,11 @@ def _problem(one: ScenePlan) -> list[str]:
 
 
 def _sent(one: ScenePlan) -> list[str]:
+    """Say it in one line; the words in which a model is told of references are in the JSON."""
     to = "" if one.model is None else f", to {escaped(one.model, limit=_LONGEST)}"
-    lines = [f"  {_name(one)}{to}: {_references(one)}"]
-    if one.labels:
-        lines.append(f"    in words: {escaped(one.labels, limit=_LONGEST_TEXT)}")
-    if one.waits_for:
-        lines.append(f"    waits for {_names(one.waits_for)}")
-    if one.dropped:
-        lines.append(f"    left out: {_names(one.dropped)}")
-    return lines
+    waits = f"; waits for {_names(one.waits_for)}" if one.waits_for else ""
+    left_out = f"; left out: {_names(one.dropped)}" if one.dropped else ""
+    return [f"  {_name(one)}{to}: {_references(one)}{waits}{left_out}"]
 
 
 def _not_sent(one: ScenePlan) -> list[str]:

@@ -26,6 +26,17 @@ from host_stub.text.format import counted, dollars, exact
 _LONGEST_NAME: Final = 80
 _SAID: Final = {"pending": "on the way"}
 """How a state is said to people, where that is not its own word."""
+_ROLES: Final[tuple[Role, ...]] = ("scene", "sheet")
+_CHANGED: Final[dict[str, str]] = {
+    "prompt": "the prompt",
+    "reference": "a reference",
+    "sheet": "a character sheet",
+    "size": "the size",
+    "quality": "the quality",
+    "model": "the model",
+    "settings": "the settings",
+}
+"""What has changed, of a scene that is stale for a reason."""
 
 
 @dataclass(slots=True)
@@ -61,12 +72,14 @@ class StaleScene:
         role: Which of the two.
         reasons: What is another since its picture was made.
         cost_usd: The most that a new one can cost; ``None`` if that is not known.
+        takes: How many would be made.
     """
 
     scene_id: str
     role: Role
     reasons: tuple[str, ...]
     cost_usd: Decimal | None
+    takes: int = 1
 
     @classmethod
     def of(cls, standing: SceneStanding) -> StaleScene | None:
@@ -78,6 +91,7 @@ class StaleScene:
             role=standing.role,
             reasons=standing.reasons,
             cost_usd=standing.cost_usd,
+            takes=standing.to_make,
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -92,7 +106,9 @@ class StaleScene:
     def __str__(self) -> str:
         kind = "sheet " if self.role == "sheet" else ""
         name = f"{kind}{escaped(self.scene_id, limit=_LONGEST_NAME)}"
-        return f"{name}: {', '.join(self.reasons)}, {dollars(self.cost_usd)}"
+        price = dollars(None if self.cost_usd is None else self.cost_usd * self.takes)
+        takes = f" for {self.takes} takes" if self.takes > 1 else ""
+        return f"{name}: {', '.join(self.reasons)}, {price}{takes}"
 
 
 @dataclass(slots=True)
@@ -105,7 +121,8 @@ class StoryState:
         sheets: How many sheets are in each state.
         wrong_aspect: How many scenes show a picture of another shape than was asked for.
         reasons: Why scenes and sheets are stale; one may be so for several reasons.
-        redo: What making the stale ones anew costs; those that cannot be made are not in it.
+        remade: How many stale ones would be made anew; those that cannot be made are not in it.
+        redo: What that costs.
         make: What making everything that is wanted costs, stale ones included.
         known: How many takes the plugin knows.
         forgotten: Takes that the plugin made and does not know any more, and what they cost.
@@ -116,6 +133,7 @@ class StoryState:
     sheets: Counter[str] = field(default_factory=Counter[str])
     wrong_aspect: int = 0
     reasons: Counter[str] = field(default_factory=Counter[str])
+    remade: Counter[Role] = field(default_factory=Counter[Role])
     redo: Price = field(default_factory=Price)
     make: Price = field(default_factory=Price)
     known: int = 0
@@ -136,6 +154,7 @@ class StoryState:
         if standing.problem is None and standing.state not in {"held", "pending"}:
             self.make.add(standing.cost_usd, standing.to_make)
             if standing.state == "stale":
+                self.remade[standing.role] += bool(standing.to_make)
                 self.redo.add(standing.cost_usd, standing.to_make)
 
     def as_json(self) -> dict[str, int]:
@@ -149,12 +168,19 @@ class StoryState:
         line = f"{counted(self.scenes, 'scene')}: {', '.join(counts)}" if counts else "no scenes"
         return f"{line}; {self.wrong_aspect} of a wrong aspect" if self.wrong_aspect else line
 
-    def anew_in_words(self) -> str | None:
-        """Say why pictures that there are would be made anew, and for how much, if any would be."""
+    def remade_in_words(self) -> str | None:
+        """Say what would be made anew, for how much and why, if anything would be."""
         if not self.redo.pictures:
             return None
-        why = ", ".join(f"{number} {reason}" for reason, number in self.reasons.most_common())
-        return f"{why}; {self.redo}"
+        each = [counted(self.remade[role], role) for role in _ROLES if self.remade[role]]
+        is_more = self.redo.pictures > self.remade.total()
+        pictures = f"{counted(self.redo.pictures, 'picture')}, " if is_more else ""
+        return f"{' and '.join(each)} ({pictures}{self.redo}): {self.why_stale()}"
+
+    def why_stale(self) -> str:
+        """Say what has changed, the most frequent first."""
+        said = (f"{_CHANGED.get(why, why)} {{}}in {n}" for why, n in self.reasons.most_common())
+        return ", ".join(one.format("" if n else "changed ") for n, one in enumerate(said))
 
     def warnings(self) -> Iterator[str]:
         """Say that takes are bought again since their maker knows none of them, if that is so."""
@@ -169,9 +195,8 @@ class StoryState:
     def as_lines(self) -> Iterator[str]:
         """Say what the story wants, and what that costs."""
         yield from self.warnings()
-        anew = self.anew_in_words()
-        if anew is not None:
-            yield f"{counted(self.redo.pictures, 'picture')} would be made anew: {anew}"
+        if (remade := self.remade_in_words()) is not None:
+            yield f"the next run remakes {remade}"
         if self.make.pictures > self.redo.pictures:
             count = counted(self.make.pictures, "picture")
             yield f"{count} to make of all that is wanted; {self.make}"

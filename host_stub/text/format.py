@@ -6,7 +6,7 @@ and the plan of one say the same thing in the same words.
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_CEILING, ROUND_HALF_EVEN, Decimal
 from typing import Final
 
 BEYOND_A_CAP: Final = "raise it, or wait if it is a daily one"
@@ -20,6 +20,8 @@ BEHIND_A_RUN: Final = (
 """What can be done about scenes another run has in flight; it may have died in the meantime."""
 NOT_HERE_YET: Final = "run the same command again: it buys nothing twice"
 """What can be done about what was bought, or accepted, and is not here yet."""
+
+_A_CENT: Final = Decimal("0.01")
 
 
 def duration(seconds: float) -> str:
@@ -37,11 +39,15 @@ def duration(seconds: float) -> str:
 
 
 def dollars(usd: Decimal | None) -> str:
-    """Say an amount: ``$0.04``, ``$0.0039``, ``unknown cost``; nothing below a micro-dollar."""
+    """Say an amount in at most four decimals, rounded up; below a cent in six.
+
+    As in ``$0.04``, ``$0.9197``, ``$0.0039`` and ``unknown cost``. Programs get ``exact``.
+    """
     if usd is None:
         return "unknown cost"
     micro = usd.quantize(Decimal("0.000001"), ROUND_HALF_EVEN)
-    whole, _, fraction = format(micro, ",f").partition(".")
+    said = micro if abs(micro) < _A_CENT else micro.quantize(Decimal("0.0001"), ROUND_CEILING)
+    whole, _, fraction = format(said, ",f").partition(".")
     return f"${whole}.{fraction.rstrip('0').ljust(2, '0')}"
 
 

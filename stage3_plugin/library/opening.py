@@ -133,7 +133,7 @@ def _refused(error: HostError) -> SettingsRefused:
     if not isinstance(error, ConfigError | PluginSettingsError):
         return SettingsRefused("config", str(error), hint=error.hint)
     problems = [_named(one) for one in error.problems]
-    path = error.path if isinstance(error, ConfigError) else None
+    path = error.path
     first, *further = problems
     if not first.where:
         return SettingsRefused("config", f"{path}: {first.what}", hint=error.hint)

@@ -354,8 +354,8 @@ _LEDGER: Final = (
 )
 _DECISIONS: Final = (
     ("--billed", "billed", "it was billed: it stays counted, the scene may be made again"),
-    ("--not-billed", "not_billed", "it was not: its money is free, the scene may be made"),
-    ("--resend", "resend", "nobody can tell: it stays counted, and is sent again"),
+    ("--not-billed", "not_billed", "it was not billed: release its amount, allow the scene"),
+    ("--resend", "resend", "unclear: keep counting it, and send the request again"),
 )
 _ATTEMPTS: Final = (
     Option(

@@ -52,15 +52,8 @@ def _short(purchase: Purchase) -> str:
     return purchase.new.attempt_id[:SHORT_ID]
 
 
-_WHERE: dict[CapName, str] = {
-    "budget_usd": "in this run are",
-    "daily_usd": "of this day are",
-    "total_usd": "in this ledger are",
-}
-
-
 _CALLED: dict[CapName, str] = {
-    "budget_usd": "the budget of this run (budget_usd, or --max-cost)",
+    "budget_usd": "this run's budget (budget_usd or --max-cost)",
     "daily_usd": "daily_usd",
     "total_usd": "total_usd",
 }
@@ -211,8 +204,8 @@ def over_cap(
         for amount in (over.limit_microusd, over.committed_microusd, over.needed_microusd)
     )
     message = (
-        f"{_CALLED[over.cap]} of ${limit}: ${committed} {_WHERE[over.cap]} held or "
-        f"spent, and the next picture may cost ${needed}"
+        f"{_CALLED[over.cap]} of ${limit} leaves no room: ${committed} is held or spent, and the "
+        f"next picture may cost ${needed}"
     )
     if resets_at is not None:
         message += f"; it begins anew at {resets_at:%Y-%m-%d %H:%M} UTC"

@@ -328,7 +328,7 @@ def test_listing_survives_a_broken_config(say: Say) -> None:
 
     assert said.code == 0
     assert "plain" in said.out
-    assert "warning: config host.toml: [runn]: is not known; did you mean 'run'?" in said.err
+    assert "warning: config host.toml: [runn]: unknown table; did you mean 'run'?" in said.err
     assert say("plugins", "--json").json["config_error"].startswith("config host.toml: ")
 
 
@@ -445,7 +445,7 @@ def test_check_finds_bad_settings_before_anything_runs(say: Say) -> None:
     said = say("check", "--set", "plugin.stage3.capcity=8", "--set", f"plugin.stage3.size={SECRET}")
 
     assert said.code == 2
-    assert "plugin.stage3.capcity: is not known; did you mean 'capacity'?" in said.err
+    assert "plugin.stage3.capcity: unknown setting; did you mean 'capacity'?" in said.err
     assert "hint: 'host-stub schema stage3' lists its settings" in said.err
     assert SECRET not in said.err
 

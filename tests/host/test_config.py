@@ -105,10 +105,10 @@ def test_what_is_not_toml_is_told_with_its_place(text: str | bytes, expected: st
 @pytest.mark.parametrize(
     "text, expected",
     [
-        ("[run]\noutdir = 'x'\n", "run.outdir: is not known; did you mean 'out_dir'?"),
-        ("[pipeline]\nimages = 'x'\n", "pipeline.images: is not known; did you mean 'image'?"),
-        ("[plugins.stage3]\n", "[plugins]: is not known; did you mean 'plugin'?"),
-        ("[zzz]\n", "[zzz]: is not known; known are pipeline, plugin, run"),
+        ("[run]\noutdir = 'x'\n", "run.outdir: unknown setting; did you mean 'out_dir'?"),
+        ("[pipeline]\nimages = 'x'\n", "pipeline.images: unknown setting; did you mean 'image'?"),
+        ("[plugins.stage3]\n", "[plugins]: unknown table; did you mean 'plugin'?"),
+        ("[zzz]\n", "[zzz]: unknown table; known are pipeline, plugin, run"),
         ("run = 3\n", "run: should be a table, [run]"),
         ("[plugin]\nstage3 = 3\n", "plugin.stage3: should be a table, [plugin.stage3]"),
         ("[run]\nmax_in_flight = 0\n", "run.max_in_flight: should be a whole number of at least 1"),
@@ -225,7 +225,7 @@ def test_unknown_keys_are_always_refused(table: str, key: str) -> None:
     with pytest.raises(ConfigError) as caught:
         load_config(None, [f"{table}.{key}=1"])
 
-    assert f"{table}.{key}: is not known" in str(caught.value)
+    assert f"{table}.{key}: unknown setting" in str(caught.value)
 
 
 def with_key(source: str) -> HostConfig:

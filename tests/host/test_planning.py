@@ -269,10 +269,7 @@ class TestScenes:
             "  char_001, to gpt-image-2: at most $0.04\n"
             "what is sent along:\n"
             "  s0, to gpt-image-2: refs/harbour.png (as a copy), "
-            "scene:char_001 as Mira (character)\n"
-            "    in words: Reference image 2 is Mira.\n"
-            "    waits for char_001\n"
-            "    left out: seed\n"
+            "scene:char_001 as Mira (character); waits for char_001; left out: seed\n"
             "references that are left out:\n"
             "  s2: a.png\n"
             "cost: $0.40 to $0.44\n"
@@ -300,7 +297,7 @@ class TestScenes:
         assert lines.count("  and 30 more; --json has all of them") == 2
         assert lines.count("  and 30 more") == 1
         assert len(lines) < 120
-        assert max(map(len, lines)) < 5_000
+        assert max(map(len, lines)) < 8_000
         assert "\x1b" not in "".join(lines)
         assert len(json.loads(planner.out)["scene_plans"]) == 100
 

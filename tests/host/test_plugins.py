@@ -511,22 +511,22 @@ def problems(
 @pytest.mark.parametrize(
     "values, where, what",
     [
-        ({"capcity": 3}, "plugin.x.capcity", "is not known; did you mean 'capacity'?"),
-        ({"zzz": 3}, "plugin.x.zzz", "is not known"),
+        ({"capcity": 3}, "plugin.x.capcity", "unknown setting; did you mean 'capacity'?"),
+        ({"zzz": 3}, "plugin.x.zzz", "unknown setting"),
         ({"capacity": 0}, "plugin.x.capacity", "should be greater than or equal to 1"),
         ({"capacity": SECRET}, "plugin.x.capacity", "should be a whole number, without quotes"),
         ({"api_key": 3}, "plugin.x.api_key", "should be text, in quotes"),
         (
             {"prices": {"output_imge": 1}},
             "plugin.x.prices.output_imge",
-            "is not known; did you mean 'output_image'?",
+            "unknown setting; did you mean 'output_image'?",
         ),
         (
             {"table": {"model": {"output_imge": 1}}},
             "plugin.x.table.model.output_imge",
-            "is not known; did you mean 'output_image'?",
+            "unknown setting; did you mean 'output_image'?",
         ),
-        ({"loose": {"nam": 1}}, "plugin.x.loose.nam", "is not known; did you mean 'name'?"),
+        ({"loose": {"nam": 1}}, "plugin.x.loose.nam", "unknown setting; did you mean 'name'?"),
         ({"pet": {"kind": SECRET}}, "plugin.x.pet", "should be one of the kinds 'cat', 'dog'"),
         ({"pet": {}}, "plugin.x.pet", "Unable to extract tag"),
         ({"label": SECRET * 2}, "plugin.x.label", "too long a label: '…'"),
@@ -552,7 +552,7 @@ def test_a_required_setting_is_named() -> None:
 def test_a_model_that_ignores_unknown_keys_gets_the_hosts_check() -> None:
     """A misspelt setting never does nothing; an alias is a valid name."""
     assert problems({"siez": 3}, model=Loose) == [
-        Problem("plugin.x.siez", "is not known; did you mean 'size'?")
+        Problem("plugin.x.siez", "unknown setting; did you mean 'size'?")
     ]
     assert validate(
         Loose, ResolvedTable({"size": 3}, ()), plugin="x", source="x 1"

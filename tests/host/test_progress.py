@@ -65,7 +65,7 @@ def _show(display: Display, *outcomes: SceneOutcome) -> None:
 
 
 class TestPlainLines:
-    def test_what_many_scenes_wait_for_is_said_once(self) -> None:
+    def test_what_holds_for_many_scenes_is_said_once(self) -> None:
         """A line of a log for each all the same; another batch has its own word, once."""
         lines: list[str] = []
         _show(
@@ -84,7 +84,7 @@ class TestPlainLines:
             "s3 pending: made in batch 2 (1 attempt, $0.01)",
             "s4 pending, as before (1 attempt, $0.01)",
             "s5 failed: refused: not that (1 attempt, $0.01)",
-            "s6 failed: refused: not that (1 attempt, $0.01)",
+            "s6 failed: refused, as before (1 attempt, $0.01)",
         ]
 
     def test_scenes_that_were_never_started_have_none(self) -> None:

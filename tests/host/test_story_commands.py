@@ -271,7 +271,10 @@ class TestStatus:
             "s2     missing  -                             $0.05",
             "s3     missing  -                             $0.05",
             "s4     stale    1 of 1  sheet                 $0.05",
-            "3 pictures would be made anew: 1 prompt, 1 size, 1 sheet; at most $0.15",
+            (
+                "the next run remakes 3 scenes (at most $0.15): the prompt changed in 1, "
+                "the size in 1, a character sheet in 1"
+            ),
             "5 pictures to make of all that is wanted; at most $0.25",
             "next: host-stub run scenes.json",
         ]

@@ -257,7 +257,9 @@ class TestOtherPlugins:
         assert {row["state"] for row in beside["images"]} == {None}
         assert desk.shown()["s3"] != after["s3"]
         assert desk.rows()["s3"]["takes"] == 2
-        assert desk.warnings() == ["1 picture would be made anew: 1 model; at most $0.05"]
+        assert desk.warnings() == [
+            "this run remakes 1 scene (at most $0.05): the model changed in 1"
+        ]
 
     @pytest.mark.parametrize("is_draft", [True, False])
     def test_what_does_not_look_at_the_story_takes_nothing_of_it_for_edited(

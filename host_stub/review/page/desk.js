@@ -9,12 +9,12 @@ const FILTERS = [
   ["picked", "Picked", (scene, desk) => Boolean(desk.decisions.picked(scene)) || scene.isPicked],
   ["again", "More wanted", (scene, desk) => desk.decisions.more(scene) > 0],
   ["new", "New takes", (scene, desk) => desk.decisions.hasNew(scene)],
-  ["stale", "Out of date", (scene) => scene.state === "stale"],
+  ["stale", "Stale", (scene) => scene.state === "stale"],
   ["missing", "Missing", (scene) => scene.state === "missing"],
   ["failed", "Failed", (scene) => scene.problem !== ""],
   ["unknown", "Unknown", (scene) => scene.state === "held" || scene.state === "pending"],
   ["noted", "Notes", (scene, desk) => desk.decisions.notes(scene) !== ""],
-  ["dear", "Over price", (scene, desk) => desk.isDear(scene)],
+  ["dear", "Expensive", (scene, desk) => desk.isDear(scene)],
 ];
 
 const ACTIONS = [
@@ -473,7 +473,7 @@ class Desk {
     const more = sum.pictures === 0 ? "nothing" : Desk.atMost(sum.pictures, sum.micros, sum.unknown);
     const all = Desk.atMost(0, sum.next, sum.nextUnknown);
     const spent = this.story.spent === null ? "" : ` · spent ${Money.words(this.story.spent)}`;
-    return `Decisions add ${more}\nNext run ${all}${spent}`;
+    return `Decisions add ${more}\nNext run: ${all}${spent}`;
   }
 
   static atMost(pictures, micros, unknown) {
@@ -499,7 +499,7 @@ class Desk {
     let place = 0;
     for (const [name, label] of FILTERS) {
       const chip = this.chips[name];
-      const words = name === "dear" ? `Over ${Money.words(this.story.dear)}:` : label;
+      const words = name === "dear" ? `${label} (${Money.words(this.story.dear)} and more)` : label;
       put(chip, "text", `${words} ${this.counts[name]}`);
       put(chip, "aria-pressed", String(this.filter === name));
       const isThere = place < 2 || this.filter === name || this.counts[name] > 0; // two stay

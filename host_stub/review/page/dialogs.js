@@ -93,7 +93,7 @@ const Dialogs = {
   words({ id, title, about, value, hint, most }, done) {
     const area = make("textarea", { id: `${id}-words`, rows: "5", maxlength: most });
     area.value = value;
-    const keep = make("button", { type: "submit", text: "Keep", "data-key": "Ctrl+Enter" });
+    const keep = make("button", { type: "submit", text: "Save", "data-key": "Ctrl+Enter" });
     const form = make(
       "form",
       { method: "dialog" },

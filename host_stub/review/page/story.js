@@ -16,16 +16,16 @@ const Money = {
     return found ? Number(found[1]) * 1e6 + Number((found[2] ?? "").padEnd(6, "0")) : null;
   },
 
-  /** Write micro-USD for people: cents, and more figures only where cents would hide something. */
+  /** Write micro-USD as `dollars` in host_stub/text/format.py does: four decimals, rounded up. */
   words(micros) {
     if (micros === null) return "a price not known";
-    const cents = micros % 10000 === 0;
-    return "$" + (micros / 1e6).toFixed(cents ? 2 : 6).replace(/(\.\d\d\d*?)0+$/, "$1");
+    const said = micros < 10000 ? micros : Math.ceil(micros / 100) * 100;
+    return "$" + (said / 1e6).toFixed(6).replace(/(\.\d\d\d*?)0+$/, "$1");
   },
 };
 
 const STATES = {
-  current: "up to date",
+  current: "current",
   stale: "stale",
   missing: "no picture yet",
   held: "held: it may have been paid for",

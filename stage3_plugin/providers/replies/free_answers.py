@@ -81,7 +81,7 @@ def _of_each(ask: Ask, no_to: About, told: str) -> Iterator[Finding]:
 
 _HINTS = {
     "key": "check api_key, and what the key and its organization may do",
-    "model": "check model, api and base_url",
+    "model": "check model, api and base_url (many servers want /v1 at its end)",
     "account": "see to the account at the provider",
 }
 

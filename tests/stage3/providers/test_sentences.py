@@ -35,7 +35,9 @@ TROUBLES = {
     "no money": Trouble(
         VerdictKind.OUT_OF_MONEY, "; add credit or raise the limit at the provider"
     ),
-    "no model": Trouble(VerdictKind.REJECTED, "; check model, api and base_url"),
+    "no model": Trouble(
+        VerdictKind.REJECTED, "; check model, api and base_url (many servers want /v1 at its end)"
+    ),
     "region": Trouble(
         VerdictKind.REJECTED, "; use a model or a provider that serves where you are"
     ),
