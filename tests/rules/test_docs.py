@@ -161,9 +161,21 @@ def test_the_fields_of_an_event_are_documented(event: str) -> None:
     added = sent_by_stage3().get(event, set()) - stamped - set(known)
     expected = known | dict.fromkeys(added, False)
 
-    listed = {code(row[0]): row[1] == "yes" for row in table_rows(documented_events()[event])}
+    assert fields_in(documented_events()[event]) == expected
 
-    assert listed == expected
+
+def fields_in(told: str) -> dict[str, bool]:
+    """Return the fields that an event's section names, with those that are needed."""
+    lines = re.findall(r"^(Needed|Also): (.+)\.$", told, re.MULTILINE)
+    return {name: kind == "Needed" for kind, said in lines for name in re.findall(r"`(\w+)`", said)}
+
+
+def test_every_field_of_an_event_is_explained() -> None:
+    """Once for all events, and none besides."""
+    rows = table_rows(section(page("events.md"), "The fields"))
+    named = {name for told in documented_events().values() for name in fields_in(told)}
+
+    assert sorted(code(row[0]) for row in rows) == sorted(named)
 
 
 @pytest.mark.parametrize("event", sorted(event_models()))
@@ -219,20 +231,6 @@ def test_the_failure_codes_that_stop_a_run_are_marked() -> None:
         "budget",
         "storage",
         "cancelled",
-    }
-
-
-def test_every_shape_of_the_contract_is_documented() -> None:
-    """With its fields, in order."""
-    rows = table_rows(section(page("contract.md"), "What the host gives"))
-    rows += table_rows(section(page("contract.md"), "What the plugin gives"))
-    listed = {code(row[0]): re.findall(r"`(\w+)`", row[1]) for row in rows}
-
-    assert listed == {name: fields_of(getattr(contract, name)) for name in listed}
-    assert set(listed) == {
-        name
-        for name, shape in vars(contract).items()
-        if isinstance(shape, type) and shape.__module__ == contract.__name__ and fields_of(shape)
     }
 
 
@@ -629,8 +627,14 @@ def test_every_name_that_a_program_may_import_is_documented() -> None:
     """Settings are described where they are set."""
     told = page("api.md")
     names = set(stage3_plugin.__all__) - {"Settings"}
+    shapes = {name for name, shape in vars(contract).items() if _is_of_the_contract(shape)}
+    names |= {name for name in shapes if not name.startswith("_")}
 
     assert sorted(name for name in names if f"\n### `{name}`\n" not in told) == []
+
+
+def _is_of_the_contract(shape: object) -> bool:
+    return isinstance(shape, type) and shape.__module__ == contract.__name__
 
 
 def test_every_file_a_page_names_is_there() -> None:
