@@ -159,15 +159,15 @@ OTHER_PAGES: Table = {
     # what other pages promise, in their words
     "takes.md: as often as there is something to take back": """
         test_director_end_to_end.py::test_a_take_is_shown_at_once_for_nothing_and_taken_back""",
-    "decisions.md: takes that came since do not matter": """
+    "takes.md: takes that came since do not matter": """
         host/decisions/test_commands.py::test_takes_that_came_since_stay_as_another_said""",
-    "decisions.md: in one scene the later decision counts": """
+    "takes.md: in one scene the later decision counts": """
         host/decisions/test_commands.py::test_several_reviewers_are_merged_and_the_one_left_out_is_named""",
     "command-line.md: --limit takes the first, --scene the named": """
         host/test_cli.py::test_a_part_of_the_story_can_be_made""",
-    "decisions.md: what is in seen and not in this list is not rejected any more": """
+    "takes.md: what is in seen and not in this list is not rejected any more": """
         host/decisions/test_commands.py::test_what_a_decision_does_not_reject_is_as_the_page_says""",
-    "decisions.md: a refused decision is refused by name, all others are obeyed": """
+    "takes.md: a refused decision is refused by name, all others are obeyed": """
         host/decisions/test_commands.py::test_a_part_of_a_story_obeys_decisions_about_all_of_it
         host/decisions/test_commands.py::test_what_is_stale_is_refused_by_name_and_the_rest_is_done""",
     "agents.md: whatever is another is refused": """

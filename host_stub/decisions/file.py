@@ -183,7 +183,7 @@ KEYS: Final = ("format", "story", "reviewer", "decisions")
 _CORRECT: Final = "correct the file, or save it anew from the page; nothing was spent"
 _FORM: Final = (
     f'write {{"format": "{FORMAT}", "decisions": [{{"scene": "scene_001", "takes": 2}}]}}; '
-    "docs/decisions.md has every field"
+    "docs/takes.md has every field"
 )
 
 

@@ -447,9 +447,9 @@ def test_a_command_that_is_misspelt_is_found() -> None:
 def test_the_example_decisions_are_read(tmp_path: Path) -> None:
     """Its fields are those that the page has in its tables."""
     path = tmp_path / "decisions.json"
-    (example,) = (block for block in blocks(page("decisions.md"), "json") if FORMAT in block)
+    (example,) = (block for block in blocks(page("takes.md"), "json") if FORMAT in block)
     path.write_text(example, encoding="utf-8")
-    listed = [code(row[0]) for row in table_rows(section(page("decisions.md"), "The format"))]
+    listed = [code(row[0]) for row in table_rows(section(page("takes.md"), "The format"))]
 
     assert len(list(read_decisions([path]))) == 1
     assert sorted([*listed, "decisions"]) == sorted([*KEYS, *FIELDS])
