@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from statistics import mean
 
@@ -14,6 +15,9 @@ README = ROOT / "README.md"
 MOST_WORDS_OF_THE_README = 600
 MOST_WORDS_OF_A_WAY = 1500
 MOST_WORDS_OF_THE_DESIGN = 8000
+MOST_WORDS_OF_ALL_PAGES = 40_000
+MADE_BY_SCRIPTS = {"api.md", "changes.md", "conformance.md", "json.md", "options.md"}
+MADE_TABLE = re.compile(r"<!-- table: .*?<!-- end of table -->", re.DOTALL)
 WAYS = ["keep-a-face.md", "directors-chair.md", "one-file-provider.md"]
 """What a newcomer reads after the README: code counts, too."""
 FIRST_PAGES = [README, *(DOCS / name for name in ("index.md", "getting-started.md", *WAYS))]
@@ -41,6 +45,15 @@ def test_the_readme_fits_two_screens() -> None:
 def test_the_design_is_a_map_and_the_decisions_that_matter() -> None:
     """Reasons that concern one module alone are in its docstring."""
     assert len((DOCS / "design.md").read_text(encoding="utf-8").split()) <= MOST_WORDS_OF_THE_DESIGN
+
+
+def test_the_pages_that_people_read_are_forty_thousand_words() -> None:
+    """Code counts; tables and pages that scripts write do not, nor does the map of the code."""
+    pages = [README, *sorted(DOCS.glob("*.md"))]
+    read = [one for one in pages if one.name not in {*MADE_BY_SCRIPTS, "design.md"}]
+    texts = [MADE_TABLE.sub("", one.read_text(encoding="utf-8")) for one in read]
+
+    assert sum(len(re.findall(r"\S*\w\S*", text)) for text in texts) <= MOST_WORDS_OF_ALL_PAGES
 
 
 @pytest.mark.parametrize("name", ["getting-started.md", *WAYS])
