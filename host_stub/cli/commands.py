@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, cast
 
 from host_stub.errors import EXIT_STARTING, ConfigError, SceneFileError, UsageError
 from host_stub.text.console import Console
+from host_stub.text.format import coded
 
 if TYPE_CHECKING:
     from host_stub.config.file import HostConfig
@@ -194,7 +195,7 @@ def plugins(options: Namespace, console: Console) -> int:
         config = load_config(options.config, options.overrides)
     except ConfigError as error:  # what is installed can be listed without it
         fault = str(error)
-        console.warn(f"warning: {error}")
+        console.warn(coded(error.code, f"warning: {error}"))
         console.warn(f"hint: {error.hint}")
     rows = list_plugins(found, config)
     if options.load:
@@ -271,7 +272,8 @@ def _ended(found: Preflight, console: Console) -> int:
     online = found.online or ()
     for check in online:
         if check.is_warning:
-            console.warn(f"warning: the {subject_of(check)}: {check.message}")
+            line = f"warning: the {subject_of(check)}: {check.message}"
+            console.warn(coded("online_check", line))
     bad = [check for check in online if is_error(check)]
     for check in bad:
         console.warn(f"error: the {subject_of(check)} is not good: {check.message}")
@@ -331,7 +333,7 @@ def select(
     if meant:
         raise ConfigError(config.path, meant, hint="correct the name of the table, or take it out")
     for problem in tables_without_plugin(found, config):
-        console.warn(f"warning: {problem}")
+        console.warn(coded("table_unused", f"warning: {problem}"))
     chosen = select_plugins(config, found=found, is_looking=is_looking)
     console.hide((*secrets_of(chosen.image.settings), *chosen.image.secrets))
     for observer in chosen.observers:

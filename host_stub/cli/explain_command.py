@@ -23,6 +23,7 @@ FILE_NAME: Final = "explanations.toml"
 KINDS: Final = {
     "failure": "Why a scene has no picture",
     "error": "Why a command ended",
+    "warning": "What a command warns of",
     "exit": "Exit codes",
 }
 

@@ -14,7 +14,7 @@ from host_stub.cli.next_steps import about_story, as_json_too, safe
 from host_stub.cli.story_commands import sitting
 from host_stub.errors import ResultsNotWritten
 from host_stub.text.console import Console
-from host_stub.text.format import counted
+from host_stub.text.format import coded, counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -120,9 +120,10 @@ def _made(chair: Chair, found: Gathering, console: Console, *, is_running: bool)
         console.progress("")
     write_told(chair.out_dir, found.told(is_running=is_running))
     for sha256, why in islice(failed.items(), MOST_NAMED):
-        console.warn(f"no small picture of {found.pictures[sha256]}: {why}")
+        line = f"no small picture of {found.pictures[sha256]}: {why}"
+        console.warn(coded("no_small_picture", line))
     if len(failed) > MOST_NAMED:
-        console.warn(f"and of {len(failed) - MOST_NAMED} more")
+        console.warn(coded("no_small_picture", f"and of {len(failed) - MOST_NAMED} more"))
     return failed
 
 

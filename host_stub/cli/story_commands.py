@@ -31,7 +31,7 @@ from host_stub.cli.next_steps import (
 from host_stub.errors import HostError, NoSuchTake, StoryError, UsageError
 from host_stub.text.console import Console
 from host_stub.text.escape import escaped
-from host_stub.text.format import counted, exact
+from host_stub.text.format import coded, counted, exact
 
 if TYPE_CHECKING:
     from host_stub.commands import NextAction
@@ -264,9 +264,8 @@ def import_picture(options: Namespace, console: Console) -> int:
         warning = None
         if standing.basis is None:
             names = ", ".join(escaped(one, limit=_LONGEST) for one in standing.waits_for[:5])
-            warning = (
-                f"{names or 'what it shows'} is to be made anew first: the next run makes {name}"
-            )
+            line = f"{names or 'what it shows'} is to be made anew first: the next run makes {name}"
+            warning = coded("not_for_long", line)
             console.warn(f"warning: {warning}")
         else:
             console.say("as long as the scene stays as it is, a run makes no other one by itself")
@@ -456,9 +455,10 @@ def _goes_back(options: Namespace, console: Console, story: Story, take: Take) -
     if due is None or due.number == take.number:
         return None
     what = "is a draft" if take.is_draft else "was made from what the scene was then"
-    return (
+    return coded(
+        "not_for_long",
         f"take {take.number} {what}, so the next run shows take {due.number} again; "
-        f"to keep it, import its file: host-stub import SCENE FILE"
+        f"to keep it, import its file: host-stub import SCENE FILE",
     )
 
 

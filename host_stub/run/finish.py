@@ -28,7 +28,7 @@ from host_stub.standing.standings import Standings
 from host_stub.standing.story_state import Price
 from host_stub.text.addresses import in_text
 from host_stub.text.console import Console
-from host_stub.text.format import counted, dollars
+from host_stub.text.format import coded, counted, dollars
 from host_stub.text.redaction import Redactor
 
 FORMAT: Final = "stage3-run/1"
@@ -209,24 +209,29 @@ class Finish:
     def _report_problems(self, ending: Ending) -> None:
         """Say what is wrong with the run as a whole, beside the result."""
         for name in self.events.muted:
-            self.output.warn(f"observer {name!r} raised and was not told anything more")
+            line = f"observer {name!r} raised and was not told anything more"
+            self.output.warn(coded("observer_raised", line))
         if self.events.rejected_count:
             count = counted(self.events.rejected_count, "event")
-            self.output.warn(f"the plugin logged {count} that the contract does not know")
+            line = f"the plugin logged {count} that the contract does not know"
+            self.output.warn(coded("unknown_events", line))
         if self.events.journal_failure is not None:
-            self.output.warn(f"the journal is not complete: {self.events.journal_failure}")
+            line = f"the journal is not complete: {self.events.journal_failure}"
+            self.output.warn(coded("journal_incomplete", line))
         known_usd = self.outcomes.totals.known_usd
         cap_usd = self.asking.options.max_cost_usd
         if cap_usd is not None and known_usd > cap_usd:
-            self.output.warn(
+            line = (
                 f"the run cost {dollars(known_usd)}, more than the {dollars(cap_usd)} it was given"
             )
+            self.output.warn(coded("over_max_cost", line))
         if self.decided is not None and self.decided.refused:
             count = counted(len(self.decided.refused), "decision was", "decisions were")
-            self.output.warn(f"{count} refused: decisions_refused in the manifest says which")
+            line = f"{count} refused: decisions_refused in the manifest says which"
+            self.output.warn(coded("decisions", line))
         unlisted = self.outcomes.violation_count - len(self.outcomes.violations)
         for error in ending.errors:
-            self.output.warn(self.redactor.text(f"error: {error}"))
+            self.output.warn(self.redactor.text(coded(error.code, f"error: {error}")))
             if error.hint:
                 self.output.warn(self.redactor.text(f"hint: {error.hint}"))
             self.output.trace(error)

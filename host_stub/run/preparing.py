@@ -32,7 +32,7 @@ from host_stub.story.book import Noted, SaidPrompt
 from host_stub.story.keeper import has_news
 from host_stub.story.results import IMAGES, KEPT
 from host_stub.text.file_names import expect_names
-from host_stub.text.format import counted
+from host_stub.text.format import coded, counted
 
 _MOST_NAMED: Final = 20
 _MOST_LOOKS: Final = 5
@@ -43,10 +43,11 @@ _SCENE: Final = "scene:"
 def _named(paths: Sequence[Path], what: str) -> Iterator[str]:
     """Say the same of each of some files, up to 20."""
     for path in paths[:_MOST_NAMED]:
-        yield f"{path} {what}"
+        yield coded("file_set_aside", f"{path} {what}")
     if len(paths) > _MOST_NAMED:
         folder = os.path.commonpath([path.parent for path in paths])
-        yield f"and so are {len(paths) - _MOST_NAMED} more in {folder}"
+        more = f"and so are {len(paths) - _MOST_NAMED} more in {folder}"
+        yield coded("file_set_aside", more)
 
 
 class Preparation:
@@ -132,17 +133,20 @@ class Preparation:
         if self._edited:
             count = counted(self._edited, "picture")
             images = options.out_dir / "images"
-            yield f"{count} in {images} edited by hand: kept as takes, and shown"
+            line = f"{count} in {images} edited by hand: kept as takes, and shown"
+            yield coded("edited_by_hand", line)
         if self._lost:
             count = counted(self._lost, "take")
-            yield f"{count} cannot be put back: the picture cannot be had here"
+            line = f"{count} cannot be put back: the picture cannot be had here"
+            yield coded("take_lost", line)
         if self.applied is not None:
-            yield from (line.strip() for line in self.applied.as_lines())
             pictures = counted(self._state.make.pictures, "picture")
-            yield f"with what is decided this run makes {pictures}; {self._state.make}"
+            decided = f"with what is decided this run makes {pictures}; {self._state.make}"
+            for line in (*self.applied.as_lines(), decided):
+                yield coded("decisions", line.strip())
         yield from self._state.warnings()
         if (remade := self._state.remade_in_words()) is not None:
-            yield f"this run remakes {remade}"
+            yield coded("remakes", f"this run remakes {remade}")
 
     async def _look(self, stage: ImageStage) -> None:
         """Look at the story, and write down what the plugin knows and the book does not.

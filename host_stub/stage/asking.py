@@ -26,6 +26,7 @@ from host_stub.story.book import SaidPrompt
 from host_stub.story.takes import is_current
 from host_stub.text.escape import escaped
 from host_stub.text.file_names import expect_names
+from host_stub.text.format import coded
 
 if TYPE_CHECKING:  # loads structlog, and with it rich: a plan writes no events
     from host_stub.events.stream import Observer
@@ -164,9 +165,10 @@ def for_drafts(plugin: SelectedPlugin) -> SelectedPlugin:
 
 def guest_line(plugin: str) -> str:
     """Say what becomes of the pictures of a plugin that the config does not name."""
-    return (
+    return coded(
+        "not_in_the_config",
         f"{escaped(plugin, limit=80)} is not the plugin of the config: what it makes are takes, "
-        "shown only where a scene shows nothing"
+        "shown only where a scene shows nothing",
     )
 
 

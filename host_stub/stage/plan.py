@@ -43,6 +43,7 @@ from host_stub.text.escape import escaped
 from host_stub.text.format import (
     BEHIND_A_RUN,
     BEYOND_A_CAP,
+    coded,
     counted,
     dollars,
     exact,
@@ -256,7 +257,8 @@ def plan_pipeline(
         )
     if options.is_draft:
         plugin = for_drafts(plugin)
-    lacks = [f"{error.problems[0]}; a run needs it" for error in plugin.lacks]
+    lines = (f"{error.problems[0]}; a run needs it" for error in plugin.lacks)
+    lacks = [coded("secret_missing", line) for line in lines]
     # On a copy, where decisions can be obeyed: so the plan is that of the run which obeys them.
     with Story.copied(plugin.services.project_dir, options.out_dir) as story:
         is_beside = options.is_guest and any(story.book.scenes())

@@ -21,7 +21,7 @@ from host_stub.standing.standing import STATES, SceneStanding
 from host_stub.story.takes import Take
 from host_stub.text.addresses import in_text
 from host_stub.text.escape import escaped
-from host_stub.text.format import counted, dollars, exact
+from host_stub.text.format import coded, counted, dollars, exact
 
 _LONGEST_NAME: Final = 80
 _SAID: Final = {"pending": "on the way"}
@@ -186,10 +186,11 @@ class StoryState:
         """Say that takes are bought again since their maker knows none of them, if that is so."""
         if self.forgotten.pictures and not self.known:
             takes, cost = counted(self.forgotten.pictures, "take"), dollars(self.forgotten.usd)
-            yield (
+            yield coded(
+                "takes_forgotten",
                 f"this story has {takes} that {cost} was paid for, and the plugin knows none of "
                 "them: its state folder (.stage3) is gone, or another one. Put it back first, or "
-                "what is made now is paid for again"
+                "what is made now is paid for again",
             )
 
     def as_lines(self) -> Iterator[str]:

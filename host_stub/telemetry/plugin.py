@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from host_stub.contract import Event, RunInfo, StageError
 from host_stub.hookspecs import hookimpl
 from host_stub.telemetry.exporters import lacking
+from host_stub.text.format import coded
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -129,7 +130,7 @@ class _Run:
         self.spans.close(run.exit_code)
         undelivered = self._way.close(self._settings.patience_s)
         if undelivered is not None:
-            run.warn(undelivered)
+            run.warn(coded("undelivered", undelivered))
 
 
 def _parent() -> Context:

@@ -51,6 +51,11 @@ def dollars(usd: Decimal | None) -> str:
     return f"${whole}.{fraction.rstrip('0').ljust(2, '0')}"
 
 
+def coded(code: str, line: str) -> str:
+    """Return a warning that ends with its code, which ``host-stub explain`` explains."""
+    return f"{line} [{code}]"
+
+
 def exact(usd: Decimal | None) -> str | None:
     """Write an amount for programs: a decimal string; ``None`` if it is not known."""
     return None if usd is None else f"{usd:f}"

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
+from typing import NewType
 
 from host_stub.contract import CostBasis, FailureCode
 from stage3_plugin.runtime import trace
@@ -253,6 +254,15 @@ class LedgerNotTidied(Event, name="ledger.not_tidied", level="warning"):
     problem: str
 
 
-def warn_of(message: str) -> None:
+Warned = NewType("Warned", str)
+"""What a person should know, with its code at its end."""
+
+
+def coded(code: str, line: str) -> Warned:
+    """Return a warning that ends with its code, which ``host-stub explain`` explains."""
+    return Warned(f"{line} [{code}]")
+
+
+def warn_of(message: Warned) -> None:
     """Report what a person should know although the run goes on."""
     trace.event(StageWarned(message=message))

@@ -23,6 +23,7 @@ from host_stub.contract import PlannedRoute
 from stage3_plugin.domain.addressing import canonical_address
 from stage3_plugin.domain.batch import BatchTerms
 from stage3_plugin.domain.endpoint import Endpoint
+from stage3_plugin.domain.events import Warned
 from stage3_plugin.domain.job import NewJob
 from stage3_plugin.domain.money import Estimate
 from stage3_plugin.domain.profile import Profile
@@ -109,7 +110,7 @@ class Route:
     profile: Profile | None = None
     slots: int | None = None
     has_own_capacity: bool = False
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Warned, ...] = ()
     advise: Callable[[PictureRequest], tuple[str, ...]] = _none
     dropped: Callable[[PictureRequest], tuple[str, ...]] = _none
     prompt_sent: Callable[[PictureRequest], str | None] = _nothing

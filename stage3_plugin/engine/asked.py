@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from host_stub.contract import ImageRequest, Lane, Scene, SceneSource
+from stage3_plugin.domain.events import Warned, coded
 from stage3_plugin.domain.reference import wishes_of
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.route import Route
@@ -111,12 +112,12 @@ class Lanes:
         """Return whether a scene's own lane may be one that there is not."""
         return self._buys and self._route.batch is None and not self._route.is_here
 
-    def warnings_but(self, said: Collection[str]) -> tuple[str, ...]:
+    def warnings_but(self, said: Collection[str]) -> tuple[Warned, ...]:
         """Say that a batch was asked for where nobody is paid; as far as scenes were seen."""
         if not self._is_unused:
             return ()
         unused = f"a lane is set, and {self._provider!r} has no use for it"
-        line = f"{unused}: its pictures come at once, and for nothing"
+        line = coded("lane_unused", f"{unused}: its pictures come at once, and for nothing")
         return () if line in said else (line,)
 
     def check(self) -> None:
@@ -231,8 +232,8 @@ class Asked:
         self.scenes_dir = request.scenes_dir or Path()
         self.shows_any = False
         self.references = SceneReferences(None, steps.limits_of)
-        self.told: tuple[str, ...] = ()
-        self.told_beside_scenes: tuple[str, ...] = ()
+        self.told: tuple[Warned, ...] = ()
+        self.told_beside_scenes: tuple[Warned, ...] = ()
 
     def _request_of(self, scene: Scene) -> PictureRequest:
         if self.request.draft:

@@ -32,6 +32,7 @@ from host_stub.contract import Scene
 from stage3_plugin.domain.addressing import canonical_address
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.endpoint import Endpoint
+from stage3_plugin.domain.events import Warned, coded
 from stage3_plugin.domain.job import NewJob, new_token
 from stage3_plugin.domain.money import Estimate, Prices
 from stage3_plugin.domain.profile import Profile
@@ -489,7 +490,7 @@ class _PaidRoute:
         said = beyond_always(taken, self.settings.options)
         return {**said, "like": like} if like else said  # the same words are sent in other forms
 
-    def _warnings(self) -> tuple[str, ...]:
+    def _warnings(self) -> tuple[Warned, ...]:
         """Say what the settings alone ask of a vendor that it is known not to take, for sheets too.
 
         Raises:
@@ -508,7 +509,7 @@ class _PaidRoute:
             if problem is not None:
                 raise SettingsRefused(name, problem)
             lines += advice(wish, today=self.now().date())
-        return tuple(dict.fromkeys(lines))
+        return tuple(coded("model_limits", line) for line in dict.fromkeys(lines))
 
     def _advice(self, request: PictureRequest) -> tuple[str, ...]:
         """Say what one picture asks of a vendor that it is known not to take."""

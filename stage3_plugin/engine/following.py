@@ -19,7 +19,7 @@ from functools import partial
 
 from host_stub.contract import Failure, StageSummary
 from stage3_plugin.domain.attempt import AttemptResult
-from stage3_plugin.domain.events import warn_of
+from stage3_plugin.domain.events import coded, warn_of
 from stage3_plugin.domain.job import BeingMade
 from stage3_plugin.domain.money import FREE, UNKNOWN, Charge
 from stage3_plugin.domain.picture import Placed
@@ -640,7 +640,8 @@ class Following:
         if place.closed is None:
             asked = place.route.endpoint
             who = f"{asked.provider} {asked.model}"
-            warn_of(f"{who} is not asked any more in this run: {failure.message}")
+            line = f"{who} is not asked any more in this run: {failure.message}"
+            warn_of(coded("provider_closed", line))
         place.closed = failure
         if all(one.closed is not None for one in self.places):
             self.stop(failure)

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from stage3_plugin.domain.events import warn_of
+from stage3_plugin.domain.events import coded, warn_of
 from stage3_plugin.domain.reference import Limits
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.engine.backend import Backend, Sender, route_of
@@ -77,7 +77,7 @@ async def open_model(
     surroundings = Surroundings(
         secrets=secrets_known,
         timeout_s=settings.timeout_s,
-        tell=warn_of,
+        tell=lambda line: warn_of(coded("replicas", line)),
     )
     hidden = Masked(secrets_known).text
     async with executor_type(work, options, surroundings=surroundings) as executor:

@@ -17,6 +17,7 @@ from pathlib import Path
 import anyio
 import anyio.lowlevel
 
+from stage3_plugin.domain.events import Warned, coded
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.states import State
 from stage3_plugin.engine.steps import Steps
@@ -149,31 +150,36 @@ class Notices:
             if reference not in self._missing and not _is_there(reference, self.folders):
                 self._missing[reference] = request.scene_id
 
-    def warnings(self) -> tuple[str, ...]:
+    def warnings(self) -> tuple[Warned, ...]:
         """Return all there is to say, a line each."""
         lines = [
-            f"{wish} of {_counted(count, 'scene')} (the first is {first!r}) will be left out: "
-            f"{self.steps.routes[0].endpoint.provider} is not asked for that"
+            coded(
+                "wish_left_out",
+                f"{wish} of {_counted(count, 'scene')} (the first is {first!r}) will be left out: "
+                f"{self.steps.routes[0].endpoint.provider} is not asked for that",
+            )
             for wish, (count, first) in self._left_out.items()
         ]
         if self._missing:
             reference, scene_id = next(iter(self._missing.items()))
             count = _counted(len(self._missing), "reference")
             is_one = len(self._missing) == 1
-            lines.append(
+            line = (
                 f"{count} {'is' if is_one else 'are'} not there: "
                 f"{'' if is_one else 'the first is '}{reference!r} of scene {scene_id!r}"
             )
+            lines.append(coded("reference_missing", line))
         if self._replaced and self.images is not None:
             is_one = self._replaced == 1
             first = self._first_replaced if is_one else f"the first is {self._first_replaced}"
             folder = from_here(self.images)
-            lines.append(
+            line = (
                 f"{_counted(self._replaced, 'picture')} in {folder} will be replaced by what this "
                 f"run finds or makes ({first}). What this ledger bought stays in it: the settings "
                 "it was bought with put it back, and nothing is paid again. Any other is kept in "
                 f"{folder / KEPT}. Another folder for results leaves all alone"
             )
+            lines.append(coded("pictures_replaced", line))
         return tuple(lines)
 
 

@@ -20,6 +20,7 @@ from host_stub.contract import (
     ScenePlan,
     StagePlan,
 )
+from stage3_plugin.domain.events import Warned, coded
 from stage3_plugin.domain.money import THIRD_PARTY_TIMES, Estimate, to_usd, usd_of
 from stage3_plugin.domain.purchase import Limits, Purchase
 from stage3_plugin.domain.request import PictureRequest, labels_of
@@ -186,11 +187,14 @@ class Costs:
             **times_s,
         )
 
-    def warnings(self) -> tuple[str, ...]:
+    def warnings(self) -> tuple[Warned, ...]:
         """Return a line for each model whose price is held higher, whether or not it would fit."""
         return tuple(
-            f"the price of {model!r} at {provider!r} is by a third party: "
-            f"{THIRD_PARTY_TIMES} times its upper figure is held"
+            coded(
+                "third_party_price",
+                f"the price of {model!r} at {provider!r} is by a third party: "
+                f"{THIRD_PARTY_TIMES} times its upper figure is held",
+            )
             for provider, model in self._of_third_parties
         )
 
@@ -258,7 +262,7 @@ class Planning:
         self._stale = Stale()
         self._scenes: list[ScenePlan] = []
 
-    def plan(self, limits: Limits, *, capacity: int, fewer: str) -> StagePlan:
+    def plan(self, limits: Limits, *, capacity: int, fewer: Warned | None) -> StagePlan:
         """Go through all that is asked for; caps are reckoned as the run would.
 
         Args:
@@ -276,13 +280,16 @@ class Planning:
             capacity=capacity,
             day_microusd=forecast.day_microusd(),
         )
-        warnings = (
+        warnings: tuple[Warned, ...] = (
             *filter(None, (fewer,)),
             *self._elsewhere.warnings(),
             *self._stale.warnings(),
             *forecast.warnings(),
             *costs.warnings(),
-            *(f"scene {scene_id!r}: {line}" for line, scene_id in self._advice.items()),
+            *(
+                coded("model_limits", f"scene {scene_id!r}: {line}")
+                for line, scene_id in self._advice.items()
+            ),
             *asked.told_beside_scenes,
             *asked.lanes.warnings_but(self.said_before),
             *self.notices.warnings(),
@@ -312,7 +319,8 @@ class Planning:
             wave=references.wave_of(request),
         )
         for line in route.advise(request):
-            if line not in self.said_before and len(self._advice) < MOST_ADVICE:
+            said = coded("model_limits", line)
+            if said not in self.said_before and len(self._advice) < MOST_ADVICE:
                 self._advice.setdefault(line, request.scene_id)
         made = states.count("make")
         if each is not None and made:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from host_stub.contract import Scene
+from stage3_plugin.domain.events import Warned, coded
 from stage3_plugin.domain.money import Estimate, usd_text
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.engine.asked import request_for
@@ -62,7 +63,7 @@ def check(accounts: Accounts, pictures: Pictures) -> None:
             )
 
 
-def among_results(accounts: Accounts, out_dir: Path) -> tuple[str, ...]:
+def among_results(accounts: Accounts, out_dir: Path) -> tuple[Warned, ...]:
     """Say that the ledger lies where deleting results takes it along.
 
     Args:
@@ -82,7 +83,7 @@ def among_results(accounts: Accounts, out_dir: Path) -> tuple[str, ...]:
             f"{where}: who deletes results may delete the ledger, and everything is bought "
             "again; let results go elsewhere (out_dir, or --out)"
         )
-        return (warning,)
+        return (coded("state_in_results", warning),)
     raise SettingsRefused(
         "state_dir",
         f"{where}, and deleting results would delete what was bought",
@@ -93,7 +94,7 @@ def among_results(accounts: Accounts, out_dir: Path) -> tuple[str, ...]:
 EstimateOf: TypeAlias = Callable[[PictureRequest], Estimate]
 
 
-def paid_twice(settings: Settings, estimate: EstimateOf) -> tuple[str, ...]:
+def paid_twice(settings: Settings, estimate: EstimateOf) -> tuple[Warned, ...]:
     """Say what ``on_unknown = "resend"`` may pay twice with a route; nothing where it is free.
 
     The sum is what is in flight at one moment, since that is what one fault can take the answers
@@ -121,4 +122,4 @@ def paid_twice(settings: Settings, estimate: EstimateOf) -> tuple[str, ...]:
             "price_usd = 0"
         )
     said = f'`on_unknown = "resend"` sends a request of {settings.provider!r} whose answer is lost '
-    return (f"{said}once more, and both may be billed: {price}",)
+    return (coded("paid_twice", f"{said}once more, and both may be billed: {price}"),)

@@ -22,6 +22,7 @@ from stage3_plugin.domain.events import (
     SceneStarted,
     StageFinished,
     StageWarned,
+    coded,
     warn_of,
 )
 from stage3_plugin.domain.made_from import generation_params
@@ -101,11 +102,11 @@ class Results:
     def _say(self, path: Path, kept: Path) -> None:
         self._kept += 1
         if self._kept <= MOST_KEPT:
-            warn_of(
-                f"{from_here(path)} is not what was put there, so it is kept as {from_here(kept)}"
-            )
+            line = f"{from_here(path)} is not what was put there"
+            warn_of(coded("file_kept_aside", f"{line}, so it is kept as {from_here(kept)}"))
         elif self._kept == MOST_KEPT + 1:
-            warn_of(f"further pictures that are not what was put there are kept in {kept.parent}")
+            line = f"further pictures that are not what was put there are kept in {kept.parent}"
+            warn_of(coded("file_kept_aside", line))
 
 
 @dataclass(eq=False, repr=False)

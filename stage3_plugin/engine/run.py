@@ -17,7 +17,7 @@ import anyio
 import anyio.lowlevel
 
 from host_stub.contract import Failure, StageSummary
-from stage3_plugin.domain.events import warn_of
+from stage3_plugin.domain.events import Warned, warn_of
 from stage3_plugin.domain.job import BeingMade
 from stage3_plugin.engine.batches import GatheredScenes
 from stage3_plugin.engine.dispatch import Dispatcher
@@ -192,7 +192,7 @@ class Run:
         await anyio.sleep(self._run.settings.drain_s)
         self._run.interrupt.trigger()
 
-    def _still_waiting(self) -> str:
+    def _still_waiting(self) -> Warned:
         checkout, in_flight = self._run.checkout, self._run.in_flight.values()
         return messages.still_waiting(
             [hold for hold in in_flight if isinstance(hold, int)],

@@ -33,7 +33,7 @@ from host_stub.contract import (
     StageSummary,
 )
 from stage3_plugin.domain.endpoint import Endpoint
-from stage3_plugin.domain.events import StageStarted, warn_of
+from stage3_plugin.domain.events import StageStarted, Warned, coded, warn_of
 from stage3_plugin.domain.money import cap_in_microusd
 from stage3_plugin.domain.purchase import AskedFor, Limits, Purchase
 from stage3_plugin.domain.request import PictureRequest
@@ -346,7 +346,9 @@ class Stage:
             self._need_prices(asked.to_be_made(), limits)
         return planning
 
-    async def _opened(self, stack: AsyncExitStack, wanted: int) -> tuple[Session, int, str]:
+    async def _opened(
+        self, stack: AsyncExitStack, wanted: int
+    ) -> tuple[Session, int, Warned | None]:
         """Open the ledger, and see how many may be in flight beside that.
 
         Raises:
@@ -446,7 +448,7 @@ class Stage:
                 places += preconditions.among_results(self.accounts, out_dir)
         self.warnings += (*self.accounts.warnings, *warnings, *places)
         if self.settings.ledger is not None and self.pictures.store.address is None:
-            self.warnings += (_NEAR_ALONE,)
+            self.warnings += (coded("store_not_shared", _NEAR_ALONE),)
         lanes = Lanes(self.settings, self._route, None)
         lanes.check()
         self.warnings += lanes.warnings_but(())
@@ -455,8 +457,9 @@ class Stage:
         self._need_no_free_ones(unnamed)
         route = self._route
         wishes = route.dropped(unnamed)
+        unasked = f"{self.settings.provider} is not asked for that"
         self.warnings += tuple(
-            f"{wish} is set and will be left out: {self.settings.provider} is not asked for that"
+            coded("wish_left_out", f"{wish} is set and will be left out: {unasked}")
             for wish in wishes
         )
         # What a storyboard has no use for is in nearly every story, and costs nothing.
@@ -479,7 +482,7 @@ class Stage:
         async with self.open_shelf(self.project_dir) as shelf:
             self.warnings += await unshown_in(casting, shelf)
 
-    def _warnings_of_days(self, last_day: date | None) -> tuple[str, ...]:
+    def _warnings_of_days(self, last_day: date | None) -> tuple[Warned, ...]:
         """Say that a ledger is days ahead of the clock; refuse where a cap of a day hangs on it.
 
         Raises:
@@ -496,7 +499,7 @@ class Stage:
         resolve = self.accounts.caretaker(f"resolve --day {today}")
         step = f"if this machine's is right, say so with '{resolve}'"
         if self._limits(None).daily_microusd is None:
-            return (f"{ahead_of_clock}; {step}",)
+            return (coded("clock_differs", f"{ahead_of_clock}; {step}"),)
         raise SettingsRefused(
             "daily_usd",
             f"{ahead_of_clock}, and daily_usd would not begin anew before the ledger's day is over",
@@ -519,15 +522,16 @@ class Stage:
         ceilings = (capacity, max_in_flight, self._route.slots)
         return min(ceiling for ceiling in ceilings if ceiling is not None)
 
-    def _with_descriptors(self, wanted: int, *, to_come: int = 0) -> tuple[int, str]:
+    def _with_descriptors(self, wanted: int, *, to_come: int = 0) -> tuple[int, Warned | None]:
         """Return how many may be in flight as far as descriptors go, and words if those are fewer.
 
         Raises:
             ResourceLacking: Not even one.
         """
         if self._route.is_here:
-            return wanted, ""
-        return descriptors.most_of(wanted, self.accounts.state_dir, to_come=to_come)
+            return wanted, None
+        most, fewer = descriptors.most_of(wanted, self.accounts.state_dir, to_come=to_come)
+        return most, coded("fewer_in_flight", fewer) if fewer else None
 
     def _limits(self, max_cost_usd: Decimal | None) -> Limits:
         """Put the caps together; what is not limited has none."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from stage3_plugin.domain.events import Warned, coded
 from stage3_plugin.errors import SettingsRefused, need
 from stage3_plugin.ledger import names
 from stage3_plugin.ledger.book import Ledger
@@ -51,10 +52,10 @@ class FilePlace:
         names.check(self.path)
 
     @property
-    def warnings(self) -> tuple[str, ...]:
+    def warnings(self) -> tuple[Warned, ...]:
         """Say that it has another name too."""
         warning = names.warning(self.path)
-        return () if warning is None else (warning,)
+        return () if warning is None else (coded("ledger_two_names", warning),)
 
 
 LedgerPlace: TypeAlias = "FilePlace | PostgresPlace"

@@ -22,6 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
+from stage3_plugin.domain.events import Warned, coded
 from stage3_plugin.errors import LedgerFailed, StorageFailed
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.calendar import Calendar
@@ -136,11 +137,12 @@ class Accounts:
             pass
 
     @property
-    def warnings(self) -> tuple[str, ...]:
+    def warnings(self) -> tuple[Warned, ...]:
         """Say so where the ledger can be read and no run could write to it."""
         if not self.place.is_file or may_write_in(self.state_dir) or not self.place.exists():
             return ()
-        return (f"{self.state_dir} can only be read: no run starts before that is cured",)
+        line = f"{self.state_dir} can only be read: no run starts before that is cured"
+        return (coded("ledger_read_only", line),)
 
     @asynccontextmanager
     async def open(self) -> AsyncGenerator[Session]:

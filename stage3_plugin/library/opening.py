@@ -19,6 +19,7 @@ from host_stub.errors import (
     Problem,
     SecretUnavailable,
 )
+from stage3_plugin.domain.events import Warned, coded
 from stage3_plugin.errors import SettingsRefused
 from stage3_plugin.settings import Settings
 
@@ -50,7 +51,7 @@ class Opening:
     results_dir: Path | None = None
     most_in_flight: int = NO_CEILING
     secrets: tuple[str, ...] = field(default=(), repr=False)
-    lacks: tuple[str, ...] = ()
+    lacks: tuple[Warned, ...] = ()
     anew: Callable[[], Settings | None] | None = None
 
 
@@ -117,8 +118,9 @@ def _of(read: Callable[..., ResolvedTable], folder: Path, *, is_looking: bool) -
     )
 
 
-def _lacks(table: ResolvedTable) -> tuple[str, ...]:
-    return tuple(f"{one.key}: {one.problems[0].what}; a run needs it" for one in table.lacks)
+def _lacks(table: ResolvedTable) -> tuple[Warned, ...]:
+    lines = (f"{one.key}: {one.problems[0].what}; a run needs it" for one in table.lacks)
+    return tuple(coded("secret_missing", line) for line in lines)
 
 
 def _valid(table: ResolvedTable) -> Settings:

@@ -35,7 +35,7 @@ import anyio
 
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.batch import BatchEnded, BatchMaking
-from stage3_plugin.domain.events import warn_of
+from stage3_plugin.domain.events import coded, warn_of
 from stage3_plugin.domain.exchange import (
     Asked,
     Fetch,
@@ -502,11 +502,12 @@ def stands_after(said: NotTheLast, before: BeingMade, asking: Asking) -> BeingMa
         return BeingMade(job=job, asked=before.asked, lines=before.lines)
     if isinstance(said, Unclear) and not before.strange:
         who = job.provider
-        warn_of(
+        line = (
             f"{who} says what is not known here: {said.message}; nothing is given up, it is asked "
             f"for again, more slowly, as long as {who} keeps it: see whether a newer release knows "
             "it"
         )
+        warn_of(coded("answer_not_understood", line))
     return _standing(said, before, now=asking.now())
 
 

@@ -21,7 +21,7 @@ import anyio
 import anyio.lowlevel
 
 from stage3_plugin.domain.addressing import canonical_address
-from stage3_plugin.domain.events import warn_of
+from stage3_plugin.domain.events import Warned, warn_of
 from stage3_plugin.domain.keys import Keys
 from stage3_plugin.domain.money import Estimate
 from stage3_plugin.domain.purchase import Limits, Purchase
@@ -115,7 +115,7 @@ class Forecast:
     def _given_up(self) -> dict[str, int]:
         return self.ledger.given_up()
 
-    def warnings(self) -> tuple[str, ...]:
+    def warnings(self) -> tuple[Warned, ...]:
         """Name the homes that have something in work of what was looked for."""
         return tuple(
             messages.busy_elsewhere(
@@ -240,7 +240,7 @@ class PaidElsewhere:
         asked = canonical_address(purchase.new.endpoint.base_url or self.route.public_url)
         self._addresses[asked] = None
 
-    def warnings(self) -> tuple[str, ...]:
+    def warnings(self) -> tuple[Warned, ...]:
         """Say that they are bought again, and how to prevent it: one line, or none."""
         if not self._again.pictures:
             return ()

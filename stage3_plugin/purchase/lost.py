@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 import anyio
 
 from stage3_plugin.domain.attempt import AttemptResult, MissingPicture
-from stage3_plugin.domain.events import warn_of
+from stage3_plugin.domain.events import coded, warn_of
 from stage3_plugin.domain.exchange import Lost, Sought
 from stage3_plugin.domain.job import Accepted, BeingMade, Job
 from stage3_plugin.domain.profile import Listing
@@ -181,7 +181,7 @@ class LostRequests:
         why = f"{making.problem}; that it is lost is believed {when}"
         await self._record(line, "cannot_tell", why, making.gone_at)
         if not watched_s:
-            warn_of(f"{why}: until then it counts as being made")
+            warn_of(coded("job_missing", f"{why}: until then it counts as being made"))
         return replace(making, problem=why)
 
     async def back(self, purchase: Purchase, making: BeingMade) -> None:

@@ -13,6 +13,7 @@ from typing import TypeAlias
 from host_stub.contract import Failure, FailureCode
 from stage3_plugin.domain.addressing import canonical_address
 from stage3_plugin.domain.attempt import AttemptResult, MissingPicture
+from stage3_plugin.domain.events import Warned, coded
 from stage3_plugin.domain.job import BeingMade, Job, LineCount
 from stage3_plugin.domain.money import usd_text
 from stage3_plugin.domain.purchase import CapName, OverCap, Purchase
@@ -72,7 +73,7 @@ def still_waiting(
     making: Sequence[Job] = (),
     is_free: bool,
     attempts: str,
-) -> str:
+) -> Warned:
     """Say what an interrupted run still waits for, for how long, and what leaving at once costs.
 
     Args:
@@ -85,14 +86,15 @@ def still_waiting(
     count = len(holds)
     if is_free:
         drawn = "1 picture is" if count == 1 else f"{count:,} pictures are"
-        return (
+        return coded(
+            "stopping",
             f"{drawn} being drawn, and waited for, {drain_s:g} s at most; a second Ctrl-C leaves "
-            "at once, and the next run draws what was not finished, for nothing"
+            "at once, and the next run draws what was not finished, for nothing",
         )
     said = [_still_made(making, drain_s)] if making else []
     if holds:
         said.append(_still_asked(holds, drain_s, attempts))
-    return ". Beside that, ".join(said)
+    return coded("stopping", ". Beside that, ".join(said))
 
 
 def _still_made(jobs: Sequence[Job], drain_s: float) -> str:
@@ -218,15 +220,16 @@ def over_cap(
 
 def overtaken(
     scene_id: str, purchase: Purchase, instead: Purchase | None, caretaker: Caretaker
-) -> str:
+) -> Warned:
     """Say that a picture came whose purchase had been given up."""
     delivered = "it is the scene's picture now"
     if instead is not None:
         delivered = f"the scene has that of request {_short(instead)}"
-    return (
+    return coded(
+        "late_picture",
         f"scene {scene_id!r}: request {_short(purchase)} was made {purchase.state} by somebody "
         "else while its answer was on its way; its picture came, is kept, and "
-        f"{delivered}; see '{caretaker('attempts')}'"
+        f"{delivered}; see '{caretaker('attempts')}'",
     )
 
 
@@ -242,11 +245,12 @@ def overrun(purchase: Purchase, caretaker: Caretaker) -> Failure:
     return Failure(code="budget", message=message, retryable=True)
 
 
-def absurd_bill(purchase: Purchase, caretaker: Caretaker) -> str:
+def absurd_bill(purchase: Purchase, caretaker: Caretaker) -> Warned:
     """Put into words that a bill is absurd."""
-    return (
+    return coded(
+        "absurd_bill",
         f"{_billed_above(purchase)}; it is counted as it came, but no price: "
-        f"{_to_be_confirmed(purchase, caretaker)}"
+        f"{_to_be_confirmed(purchase, caretaker)}",
     )
 
 
@@ -353,7 +357,7 @@ def left_in_batches(
     held_microusd: int,
     within_s: float | None,
     caretaker: Caretaker,
-) -> str:
+) -> Warned:
     """Say that pictures are being made in batches when a run ends, and when to come back.
 
     Args:
@@ -378,18 +382,20 @@ def left_in_batches(
     if within_s is not None and moments:
         last = (max(moments) + timedelta(seconds=within_s)).astimezone(UTC)
         when = f", by {last:%Y-%m-%d %H:%M} UTC at the latest, and often sooner"
-    return (
+    return coded(
+        "batches_waiting",
         f"{pictures} being made in {count} at {provider}{far}{when}: the same command then takes "
-        f"in what is done and buys nothing twice, and '{caretaker('wait')}' waits for it"
+        f"in what is done and buys nothing twice, and '{caretaker('wait')}' waits for it",
     )
 
 
-def left_being_made(jobs: Sequence[Job]) -> str:
+def left_being_made(jobs: Sequence[Job]) -> Warned:
     """Say that pictures are being made at a provider when a run ends, and what to do."""
     one = len(jobs) == 1
-    return (
+    return coded(
+        "jobs_waiting",
         f"{_being_made(jobs)}: {'it stays' if one else 'they stay'} there, {_kept(jobs)}; the same "
-        f"command before then takes {'it' if one else 'them'} in, and nothing is bought twice"
+        f"command before then takes {'it' if one else 'them'} in, and nothing is bought twice",
     )
 
 
@@ -436,10 +442,12 @@ def busy(
     return Failure(code="busy", message=message, retryable=True)
 
 
-def busy_elsewhere(count: int, home: str, caretaker: Caretaker, *, is_away: bool) -> str:
+def busy_elsewhere(count: int, home: str, caretaker: Caretaker, *, is_away: bool) -> Warned:
     """Say that another home has scenes in work, and what to do if it does not come back."""
     requests = "1 request was" if count == 1 else f"{count:,} requests were"
-    return f"{requests} sent by home {home}, {_of_home(home, caretaker, is_away=is_away)}"
+    return coded(
+        "home_busy", f"{requests} sent by home {home}, {_of_home(home, caretaker, is_away=is_away)}"
+    )
 
 
 def _of_home(home: str, caretaker: Caretaker, *, is_away: bool) -> str:
@@ -481,7 +489,9 @@ def kept_anyway(failure: StorageFailed, *, is_line: bool = False) -> Failure:
     return no_storage(failure, f"{failure.hint}; {kept}, and the next run takes it in")
 
 
-def bought_again(route: Route, again: Sum, paid_microusd: int, addresses: Collection[str]) -> str:
+def bought_again(
+    route: Route, again: Sum, paid_microusd: int, addresses: Collection[str]
+) -> Warned:
     """Say what was paid for at other addresses and is bought again, and how to prevent that.
 
     Args:
@@ -495,12 +505,13 @@ def bought_again(route: Route, again: Sum, paid_microusd: int, addresses: Collec
     shown = [*addresses][:_MOST_ADDRESSES]
     others = [address for address in shown if address != route.address]
     same = _same_endpoint(route, others)
-    return (
+    return coded(
+        "bought_again",
         f"{count} {'picture' if one else 'pictures'} of this story "
         f"{'was' if one else 'were'} paid for at another endpoint "
         f"(${usd_text(paid_microusd)} at {', '.join(shown)}) and "
         f"{'is' if one else 'are'} bought again for {price}; if it is the same one, "
-        f"{same if others else 'give it the name back that it had (endpoint)'}"
+        f"{same if others else 'give it the name back that it had (endpoint)'}",
     )
 
 

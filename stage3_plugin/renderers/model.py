@@ -18,6 +18,7 @@ import anyio.to_thread
 import pybase64
 from pydantic import JsonValue
 
+from stage3_plugin.domain.events import Warned
 from stage3_plugin.domain.model import ModelReference, ModelRequest
 from stage3_plugin.domain.reference import Reference
 from stage3_plugin.domain.request import PictureRequest
@@ -56,7 +57,7 @@ class ModelClass:
     what: str
     setting: str
     at_once: int = 1
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Warned, ...] = ()
 
     @staticmethod
     def unmet(_request: PictureRequest, /) -> tuple[str, ...]:

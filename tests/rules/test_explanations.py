@@ -52,12 +52,27 @@ def codes_of_errors() -> set[str]:
     return {"host", "surprise"} | named | hosts
 
 
+def codes_of_warnings(package: str) -> set[str]:
+    """Return those that a package's warnings end with, but for those that an error has."""
+    return {
+        node.args[0].value
+        for _, path in modules(package)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "coded"
+        and isinstance(node.args[0], ast.Constant)
+        and isinstance(node.args[0].value, str)
+    }
+
+
 def test_each_code_is_explained_and_nothing_else() -> None:
-    """Failures, errors and exit codes."""
+    """Failures, errors, warnings and exit codes."""
     explained = {kind: {one.code for one in explanations() if one.kind == kind} for kind in KINDS}
 
     assert explained["failure"] == set(get_args(FailureCode))
     assert explained["error"] == codes_of_errors()
+    assert explained["warning"] == set[str]().union(*map(codes_of_warnings, PACKAGES))
     assert explained["exit"] == EXIT_CODES
 
 

@@ -118,7 +118,7 @@ async def test_a_storyboard_is_drawn_and_the_lane_is_said_to_mean_nothing(tmp_pa
             opened = stage.warnings
         told_by_run = [one["message"] for one in ran.named("stage.warned")]
         assert len(opened) == (1 if settings.lane == "batch" else 0)
-        (warned,) = (*opened, *plan.warnings)
+        (warned,) = list[str]([*opened, *plan.warnings])
         assert "'previz' has no use for it" in warned
         assert (*opened, *told_by_run) == (warned,)
         assert plan.lanes is None

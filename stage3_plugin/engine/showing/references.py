@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from host_stub.contract import Failure, FailureCode, SceneOutcome
+from stage3_plugin.domain.events import Warned, coded
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.reference import (
     BroughtPicture,
@@ -277,18 +278,19 @@ def _each_once(shown: Sequence[Reference]) -> tuple[Reference, ...]:
     return tuple(once.values())
 
 
-async def unshown_in(casting: Casting, shelf: References) -> tuple[str, ...]:
+async def unshown_in(casting: Casting, shelf: References) -> tuple[Warned, ...]:
     """Say which pictures of a cast cannot be shown at all, whatever an endpoint takes.
 
     Raises:
         StorageFailed: One cannot be read now.
     """
-    lines: list[str] = []
+    lines: list[Warned] = []
     for cast_id, wish in casting.of_files.items():
         try:
             await shelf.show(wish, Limits())
         except ReferenceRefused as refusal:
-            lines.append(f"cast {cast_id!r}: {_in_words(refusal)}")
+            line = f"cast {cast_id!r}: {_in_words(refusal)}"
+            lines.append(coded("reference_unusable", line))
     return tuple(lines)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from stage3_plugin.domain.attempt import AttemptResult
+from stage3_plugin.domain.events import Warned, coded
 from stage3_plugin.domain.made_from import shown_to
 from stage3_plugin.domain.money import Estimate, usd_text
 from stage3_plugin.domain.purchase import Purchase
@@ -47,7 +48,7 @@ class Stale:
             _, cost = self._by_change.setdefault(change, (request.scene_id, Sum()))
             cost.add(estimate)
 
-    def warnings(self) -> tuple[str, ...]:
+    def warnings(self) -> tuple[Warned, ...]:
         """Return a line for each change."""
         lines = [
             f"{change}: {scenes_named(cost.pictures, first)} would be made anew, for "
@@ -55,9 +56,9 @@ class Stale:
             for change, (first, cost) in list(self._by_change.items())[:MOST_NAMED]
         ]
         more = len(self._by_change) - MOST_NAMED
-        return (
-            (*lines, f"and {more:,} further references have changed") if more > 0 else tuple(lines)
-        )
+        if more > 0:
+            lines.append(f"and {more:,} further references have changed")
+        return tuple(coded("references_changed", line) for line in lines)
 
 
 def _changes(request: PictureRequest, kept: Mapping[str, str] | None) -> Iterable[str]:

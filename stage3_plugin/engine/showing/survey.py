@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.lowlevel
 
+from stage3_plugin.domain.events import Warned, coded
 from stage3_plugin.domain.keys import Keys
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.reference import BroughtPicture, Limits, ReferenceWish
@@ -98,7 +99,7 @@ class Survey:
         asked.told_beside_scenes = self._stranger_lines()
         asked.told = (*self._unshown_lines(), *asked.told_beside_scenes)
 
-    def _unshown_lines(self) -> tuple[str, ...]:
+    def _unshown_lines(self) -> tuple[Warned, ...]:
         """Return what to say of scenes that cannot show what they name, a line for each kind."""
         lines = [
             f"{scenes_named(count, first)} cannot be made as asked: {why}"
@@ -107,9 +108,9 @@ class Survey:
         more = len(self._unshown) - MOST_SAID
         if more > 0:
             lines.append(f"and {more:,} further references cannot be shown")
-        return tuple(lines)
+        return tuple(coded("reference_unusable", line) for line in lines)
 
-    def _stranger_lines(self) -> tuple[str, ...]:
+    def _stranger_lines(self) -> tuple[Warned, ...]:
         """Return what to say of characters that the cast does not name."""
         if not self._strangers:
             return ()
@@ -126,7 +127,7 @@ class Survey:
             f"{count} in characters_in_scene {'is' if is_one else 'are'} not in the cast and "
             f"left out: {named} of scene {scene_id!r}{next(slips, '')}"
         )
-        return (line,)
+        return (coded("not_in_cast", line),)
 
     @property
     def _named_sheets(self) -> set[str]:

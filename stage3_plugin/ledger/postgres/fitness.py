@@ -16,6 +16,7 @@ from errno import EACCES, ECONNREFUSED, EPROTO
 from re import compile as compiled
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from stage3_plugin.domain.events import Warned, coded
 from stage3_plugin.errors import LedgerFailed
 from stage3_plugin.ledger.postgres.translation import NOT_ALLOWED
 
@@ -83,7 +84,7 @@ def check(
     *,
     another: Callable[[], Connection],
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
-) -> tuple[str, ...]:
+) -> tuple[Warned, ...]:
     """Check that a ledger can be kept by a session, and make its commits durable.
 
     Args:
@@ -141,7 +142,7 @@ def check(
         f"the ledger {place}: its server does not wait for its disk (fsync = off): a power cut "
         "takes back what it has reported as written, and what is taken back may be paid twice"
     )
-    return (warning,)
+    return (coded("server_not_durable", warning),)
 
 
 def make_durable(connection: Connection, place: str) -> None:
@@ -249,7 +250,7 @@ WHERE here.nspname = $1 AND its.relkind = 'r'
 """
 
 
-def check_rights(connection: Connection, url: DatabaseUrl, project: str) -> tuple[str, ...]:
+def check_rights(connection: Connection, url: DatabaseUrl, project: str) -> tuple[Warned, ...]:
     """Check that a role may write to a ledger that is there.
 
     Args:
@@ -275,4 +276,4 @@ def check_rights(connection: Connection, url: DatabaseUrl, project: str) -> tupl
         f"the ledger {url.shown(project)}: the role {role!r} could {could}; a driver needs less: "
         "docs/postgres.md has under Roles what the owner grants to another one"
     )
-    return (warning,)
+    return (coded("role_too_strong", warning),)

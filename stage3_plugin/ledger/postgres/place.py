@@ -18,6 +18,7 @@ from typing import Any
 from psycopg.errors import DatabaseError, InsufficientPrivilege, ReservedName
 from psycopg.sql import Identifier
 
+from stage3_plugin.domain.events import Warned
 from stage3_plugin.errors import SettingsRefused
 from stage3_plugin.ledger import refusal
 from stage3_plugin.ledger.book import Ledger
@@ -81,7 +82,7 @@ class PostgresPlace:
             raise
         return engine
 
-    def _look_at(self, engine: PostgresEngine) -> tuple[str, ...]:
+    def _look_at(self, engine: PostgresEngine) -> tuple[Warned, ...]:
         """Return what weakens a ledger by this server; see :func:`fitness.check`."""
         with engine.asked() as connection:
             return fitness.check(connection, self.url, self.project, another=engine.another)
@@ -111,7 +112,7 @@ class PostgresPlace:
         """Do nothing: a server has one name for a schema, and keeps those who write apart."""
 
     @property
-    def warnings(self) -> tuple[str, ...]:
+    def warnings(self) -> tuple[Warned, ...]:
         """Say what may do harm later.
 
         Raises:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pydantic import JsonValue, ValidationError
 
+from stage3_plugin.domain.events import Warned, coded
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.errors import SettingsRefused, need
 from stage3_plugin.renderers.diffusion.folder import cache_of_hub, is_cached, is_name, problem_with
@@ -140,11 +141,13 @@ def _need_cached(name: str, field: str, environment: Mapping[str, str], *, downl
     )
 
 
-def _fetched(name: str, revision: str | None) -> str:
+def _fetched(name: str, revision: str | None) -> Warned:
     state = f"its state {revision!r}" if revision else "whatever it holds by then"
-    return (
+    return coded(
+        "weights_download",
         f"weights {name!r}: what this machine's cache lacks of them is fetched from the Hugging "
-        f"Face Hub, {state}, because model_args say download = true; safetensors alone, and no code"
+        f"Face Hub, {state}, because model_args say download = true; safetensors alone, and no "
+        "code",
     )
 
 
