@@ -179,4 +179,4 @@ def test_a_misspelt_id_is_asked_after(film: Film, written: str, meant: str | Non
     [warning] = film.planned()["warnings"]
 
     asked = f"; is '{meant}' of the cast meant by '{written}'?"
-    assert warning.endswith("'y' of scene 's3'" + (asked if meant else ""))
+    assert warning.endswith(f"'y' of scene 's3'{asked if meant else ''} [not_in_cast]")

@@ -65,7 +65,7 @@ def test_a_warning_is_said_and_ends_nothing(asked: Asked) -> None:
     warned = MODEL.format("bad", "it is gone").replace("hint=", "is_warning=True, hint=")
     said = asked(f"return ({KEY}, {warned})")
 
-    assert (said.code, said.err) == (0, "warning: the model oil: it is gone\n")
+    assert (said.code, said.err) == (0, "warning: the model oil: it is gone [online_check]\n")
     assert "#   model oil: bad, it is gone\n#     next: choose\n" in said.out
     assert said.out.endswith("# ok: the stage opens; no picture was asked for\n")
 

@@ -366,7 +366,7 @@ SPENDING: dict[str, tuple[str, dict[str, Any], int, list[str], list[str]]] = {
     "one left out": ("budget found found", {}, 1, [], []),
     # A cap that is reached goes before that, and the plugin's own words say which it was.
     "a cap": ("unknown made budget", {"stopped": DAILY}, 3, [
-        "stopped: daily_usd of $1.00 is reached\n",
+        "stopped: daily_usd of $1.00 is reached [stage_failed]\n",
         "money may be spent for 1 scene whose ",
         "1 scene was left out by a cap: ",
     ], []),
@@ -394,7 +394,7 @@ SPENDING: dict[str, tuple[str, dict[str, Any], int, list[str], list[str]]] = {
     ], ["left out by a cap"]),
     # A plugin that pays no heed to the cap is found out, if only afterwards.
     "above the cap": ("found found found", {"usd": "0.02", "max_cost_usd": Decimal("0.05")}, 0, [
-        "the run cost $0.06, more than the $0.05 it was given\n",
+        "the run cost $0.06, more than the $0.05 it was given [over_max_cost]\n",
     ], []),
     "at the cap": (
         "found found found", {"usd": "0.02", "max_cost_usd": Decimal("0.06")}, 0, [], ["more than"],
@@ -464,7 +464,10 @@ class TestTroubledStage:
         assert project.manifest()["total_images"] == 1
         assert report.manifest["errors"][0]["hint"] == "try again later"
         err = capsys.readouterr().err
-        assert "error: plugin 'fake' (fake-plugin 1.0) stopped: the service is gone\n" in err
+        assert (
+            "error: plugin 'fake' (fake-plugin 1.0) stopped: the service is gone [stage_failed]\n"
+            in err
+        )
         assert "hint: try again later\n" in err
 
     def test_an_error_in_a_task_of_the_stage_is_told_by_its_own_name(

@@ -203,7 +203,10 @@ class TestTakes:
         shutil.rmtree(desk.out)
         desk.run()
 
-        assert "1 take cannot be put back: the picture cannot be had here" in desk.warnings()
+        assert (
+            "1 take cannot be put back: the picture cannot be had here [take_lost]"
+            in desk.warnings()
+        )
 
 
 class TestNarrowed:
@@ -258,7 +261,7 @@ class TestOtherPlugins:
         assert desk.shown()["s3"] != after["s3"]
         assert desk.rows()["s3"]["takes"] == 2
         assert desk.warnings() == [
-            "this run remakes 1 scene (at most $0.05): the model changed in 1"
+            "this run remakes 1 scene (at most $0.05): the model changed in 1 [remakes]"
         ]
 
     @pytest.mark.parametrize("is_draft", [True, False])
