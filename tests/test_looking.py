@@ -26,7 +26,8 @@ model = "openai/gpt-image-2"
 api_key = { file = "no-such-file" }
 """
 LACKS = [
-    f"[plugin.stage3] {setting}: environment variable {variable} is not set; a run needs it [secret_missing]"
+    f"[plugin.stage3] {setting}: environment variable {variable} is not set; a run needs it"
+    " [secret_missing]"
     for setting, variable in {
         "api_key": "A_KEY_THAT_IS_NOT_SET",
         "headers.x-team": "A_TEAM_THAT_IS_NOT_SET",

@@ -53,7 +53,10 @@ def test_a_plan_needs_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     config.write_text("\n".join(["[plugin.stage3]", *lines]), encoding="utf-8")
     plans = [plan_pictures(scenes(1), one, project_dir=tmp_path) for one in (settings, config)]
 
-    lack = "api_key: environment variable A_KEY_THAT_IS_NOT_SET is not set; a run needs it [secret_missing]"
+    lack = (
+        "api_key: environment variable A_KEY_THAT_IS_NOT_SET is not set; a run needs it"
+        " [secret_missing]"
+    )
     assert [plan.warnings[0] for plan in plans] == [lack] * 2
     assert all(plan.cost_high_usd for plan in plans)
 
