@@ -341,7 +341,7 @@ def test_a_sheets_pick_that_holds_again_is_priced_before_it_is_paid_for(
     assert director.api.billed() == before + 1
     assert status["story"]["stale"] == 1
     assert (plan["make"], plan["stale"], plan["cost_high_usd"]) == (1, 1, "0.05")
-    assert "this run remakes 1 scene (at most $0.05): a character sheet changed in 1" in said
+    assert "this run remakes 1 scene (at most $0.05): a referenced picture changed in 1" in said
     assert director.json("plan", "scenes.json")["make"] == 0
 
 
@@ -363,3 +363,12 @@ def test_what_was_made_with_a_sheets_pick_is_not_priced_again(director: Director
 
     assert (plan["make"], plan["stale"], director.api.billed()) == (0, 0, before)
     assert "made anew" not in director.err
+
+
+def test_takes_that_a_cap_leaves_out_are_counted_as_takes(director: Director) -> None:
+    """Two scenes with three takes each are not said to be six scenes."""
+    director.write(2)
+    said = director("run", "scenes.json", "--takes", "3", "--max-cost", "0.10", code=3)
+
+    assert "\n4 takes not made:\n" in said
+    assert "\n4 takes were left out by a cap: " in said

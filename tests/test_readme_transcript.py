@@ -1,4 +1,4 @@
-"""The README's transcript, typed word for word: a killed run, eight pictures, eight bills."""
+"""The README's transcript, typed word for word: a killed run, eight pictures, each billed once."""
 
 from __future__ import annotations
 
@@ -38,8 +38,6 @@ def test_the_killed_run_of_the_readme_is_paid_for_once(tmp_path: Path) -> None:
     typed, shown = transcript()
     place = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 
-    # A person's next line comes later than a script's: the server has written its config by then.
-    typed.insert(2, "until test -e host.toml; do sleep 0.1; done")
     ended = "trap 'kill $(jobs -p) 2> /dev/null' EXIT"  # whatever fails before its line
     ran = subprocess.run(
         [str(shutil.which("bash")), "-c", "\n".join([ended, *typed])],

@@ -389,7 +389,7 @@ def _add_import(parser: argparse.ArgumentParser) -> None:
 def _add_review(parser: argparse.ArgumentParser) -> None:
     _add_looking(parser)
     parser.add_argument(
-        "--no-wait", action="store_true", help="leave small pictures, and a run, to themselves"
+        "--no-wait", action="store_true", help="wait for no small pictures, follow no run"
     )
 
 

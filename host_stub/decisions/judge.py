@@ -217,10 +217,7 @@ def _gone(decision: Decision, standing: Standing) -> str | None:
     for verb, hashes in named:
         for sha256 in hashes:
             if sha256 not in there:
-                return (
-                    f"the take {sha256[:12]} that it {verb} is gone: look at what is there, and "
-                    "decide anew"
-                )
+                return f"the take {sha256[:12]} that it {verb} is gone: look, and decide again"
     return None
 
 
@@ -234,10 +231,7 @@ def _stale(
         return None  # it has what it asks for: that is why the scene is another
     words = [_WORDS[reason] for reason in standing.reasons if reason in _WORDS]
     since = f" ({', '.join(words)})" if words else ""
-    return (
-        f"the scene is not any more what it was when take {newest.number} was seen{since}: look at "
-        "what a run makes of it now, and decide anew"
-    )
+    return f"it has changed since take {newest.number} was seen{since}: run, look, and decide again"
 
 
 def _not_countable(decision: Decision, standing: Standing) -> str | None:

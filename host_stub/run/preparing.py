@@ -140,9 +140,11 @@ class Preparation:
             line = f"{count} cannot be put back: the picture cannot be had here"
             yield coded("take_lost", line)
         if self.applied is not None:
-            pictures = counted(self._state.make.pictures, "picture")
-            decided = f"with what is decided this run makes {pictures}; {self._state.make}"
-            for line in (*self.applied.as_lines(), decided):
+            lines = self.applied.as_lines()
+            if self._state.make.pictures:
+                pictures = counted(self._state.make.pictures, "picture")
+                lines.append(f"with what is decided this run makes {pictures}; {self._state.make}")
+            for line in lines:
                 yield coded("decisions", line.strip())
         yield from self._state.warnings()
         if (remade := self._state.remade_in_words()) is not None:

@@ -123,7 +123,7 @@ def summary_lines(
         yield "drafts, beside what the story shows:" if is_draft else "pictures:"
         yield from _as_far_as_readable(_picture_lines(outcomes, pictures))
     if outcomes.totals.failed:
-        yield f"{_without_picture(outcomes.totals)} without a picture:"
+        yield f"{_without_picture(outcomes.totals)}:"
         yield from _as_far_as_readable(_failure_lines(outcomes, facts.cause))
         if pictures is not None:
             yield from _as_far_as_readable(_still_shown(outcomes, pictures))
@@ -164,10 +164,16 @@ def _still_shown(outcomes: Outcomes, pictures: StoryRows) -> Iterator[str]:
         yield f"{shows} an earlier picture: {', '.join(names)}{more}"
 
 
+def _noun(totals: Totals) -> str:
+    """Say what is counted: where a scene has several takes, each of them ends by itself."""
+    return "take" if totals.further else "scene"
+
+
 def _without_picture(totals: Totals) -> str:
     scenes, sheets = totals.failed.total() - totals.failed_sheets, totals.failed_sheets
-    parts = [counted(scenes, "scene")] if scenes or not sheets else []
-    return " and ".join([*parts, *([counted(sheets, "sheet")] if sheets else [])])
+    parts = [counted(scenes, _noun(totals))] if scenes or not sheets else []
+    said = " and ".join([*parts, *([counted(sheets, "sheet")] if sheets else [])])
+    return f"{said} {'not made' if totals.further else 'without a picture'}"
 
 
 def figures_line(totals: Totals, facts: RunFacts) -> str:
@@ -277,22 +283,23 @@ def _shortened(message: str, said: dict[str, str]) -> str:
 
 def _next_steps(totals: Totals, facts: RunFacts) -> Iterator[str]:
     """Say what a person can do about what is to come, and where a run or a cap is in the way."""
+    one = _noun(totals)
     if totals.pending:
-        count = counted(totals.pending, "scene is", "scenes are")
+        count = counted(totals.pending, f"{one} is", f"{one}s are")
         yield f"{count} not here yet: {NOT_HERE_YET}"
     if busy := totals.failed["busy"]:
-        count = counted(busy, "scene is", "scenes are")
+        count = counted(busy, f"{one} is", f"{one}s are")
         yield f"{count} in flight in another run: {BEHIND_A_RUN}"
     left_out = totals.failed["budget"]
     if facts.stopped == "budget":
         behind = totals.failed["not_tried"]
         if behind and not left_out:  # nothing failed to fit: a bill was higher than expected, say
-            count = counted(behind, "scene was", "scenes were")
+            count = counted(behind, f"{one} was", f"{one}s were")
             yield f"{count} not tried, and no cap is reached: {TO_KEEP_TO_A_CAP}"
             return
         left_out += behind
     if left_out:
-        count = counted(left_out, "scene was", "scenes were")
+        count = counted(left_out, f"{one} was", f"{one}s were")
         yield f"{count} left out by a cap: {BEYOND_A_CAP}, and run this again"
 
 

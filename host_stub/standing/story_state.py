@@ -30,7 +30,7 @@ _ROLES: Final[tuple[Role, ...]] = ("scene", "sheet")
 _CHANGED: Final[dict[str, str]] = {
     "prompt": "the prompt",
     "reference": "a reference",
-    "sheet": "a character sheet",
+    "sheet": "a referenced picture",
     "size": "the size",
     "quality": "the quality",
     "model": "the model",

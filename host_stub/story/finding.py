@@ -226,9 +226,7 @@ def remembered_scenes(book: Book, project_dir: Path) -> Path:
     if noted is None:
         if (project_dir / USUAL).is_file():
             return project_dir / USUAL
-        raise UsageError(
-            "no run has noted which scene file this out folder is of", hint=_HINT_BEFORE
-        )
+        raise UsageError("no run has noted a scene file for this out folder yet", hint=_HINT_BEFORE)
     path = Path(os.path.normpath(project_dir / noted))
     if not path.is_file():
         raise UsageError(f"the scene file of this out folder is gone: {path}", hint=_HINT)

@@ -394,8 +394,8 @@ _RESOLVE: Final = (
     ),
     Option(
         "--yes",
-        "record it; without, all of these only show what would be. With ids: also where the next "
-        "run would take in an answer that is there",
+        "record what is shown. With ids it is needed only where the next run would take in an "
+        "answer that is there",
     ),
     Option(
         "--day",

@@ -273,7 +273,7 @@ class TestStatus:
             "s4     stale    1 of 1  sheet                 $0.05",
             (
                 "the next run remakes 3 scenes (at most $0.15): the prompt changed in 1, "
-                "the size in 1, a character sheet in 1"
+                "the size in 1, a referenced picture in 1"
             ),
             "5 pictures to make of all that is wanted; at most $0.25",
             "next: host-stub run scenes.json",

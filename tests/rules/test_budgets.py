@@ -55,7 +55,7 @@ BUDGETS: Mapping[str, Mapping[str, int]] = {
         "plain_image": 328,
         "plugins": 423,
         "review": 554,
-        "run": 2280,
+        "run": 2286,
         "scenes": 1723,
         "sqlite": 112,
         "stage": 1329,

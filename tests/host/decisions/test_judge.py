@@ -60,7 +60,7 @@ def test_a_draft_binds_to_its_being_there_alone() -> None:
     order(standing(take(1), draft), seen=(sha(1), sha(2)), takes=2)
     assert order(standing(draft), seen=(sha(2),), show=sha(2)).show == draft
     assert "gone" in why(standing(), seen=(sha(2),))
-    assert "not any more" in why(standing(take(1, "then"), draft), seen=(sha(1), sha(2)))
+    assert "has changed since" in why(standing(take(1, "then"), draft), seen=(sha(1), sha(2)))
 
 
 def test_another_plugins_take_does_not_speak_for_the_scene() -> None:
@@ -68,7 +68,7 @@ def test_another_plugins_take_does_not_speak_for_the_scene() -> None:
     plain = take(2, "plain's", plugin="plain")
 
     order(standing(take(1), plain), seen=(sha(1), sha(2)), takes=2)
-    assert "not any more" in why(standing(plain), seen=(sha(2),), takes=2)
+    assert "has changed since" in why(standing(plain), seen=(sha(2),), takes=2)
 
 
 def test_an_import_speaks_for_the_basis_that_it_stands_for() -> None:
@@ -76,7 +76,7 @@ def test_an_import_speaks_for_the_basis_that_it_stands_for() -> None:
     mine = take(2, plugin=None, purchase=None, is_import=True, cost=FREE)
 
     order(standing(take(1, "then"), mine), seen=(sha(1), sha(2)), show=sha(2))
-    assert "not any more" in why(standing(mine, basis="other"), seen=(sha(2),))
+    assert "has changed since" in why(standing(mine, basis="other"), seen=(sha(2),))
 
 
 def test_what_is_shown_and_rejected_is_refused() -> None:
