@@ -137,7 +137,8 @@ class Reporter:
                 scene_id=request.scene_id,
                 take=scene.take,
                 attempt=scene.attempts,
-                queued_s=now - scene.queued_at,
+                # A pause that all share may end before it was expected to.
+                queued_s=max(0.0, now - scene.queued_at),
                 purchase=held.attempt_id,
                 held_usd=to_usd(held.hold_microusd),
                 provider=request.provider,
