@@ -237,7 +237,8 @@ def _rehearse(options: Namespace, _: Progress) -> Report:
             books = serve(api, table_of(provider), config=options.write)
         except OSError as error:  # a file that is there is not written over
             raise CommandRefused(
-                f"{options.write} cannot be written: {error.strerror}", hint="name a new file"
+                f"{options.write} cannot be written: {error.strerror}",
+                hint="name a new file, or copy base_url into it without --write",
             ) from error
     return Rehearsed(said=str(books), **asdict(books))
 

@@ -333,7 +333,7 @@ class _Trying:
             verdict, detail = "known_deviation", f"{why}; seen: {detail}"
         elif why is not None and verdict == "pass":
             verdict = "fail"
-            detail = f"it is declared as a known deviation, and holds: take it out; seen: {detail}"
+            detail = f"it is kept now: delete its line in the known deviations; seen: {detail}"
         result = Result(
             id=requirement.id,
             verdict=verdict,

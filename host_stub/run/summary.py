@@ -26,7 +26,6 @@ from host_stub.run.story_rows import StoryRows
 from host_stub.text.escape import escaped
 from host_stub.text.format import (
     BEHIND_A_RUN,
-    BEYOND_A_CAP,
     NOT_HERE_YET,
     TO_KEEP_TO_A_CAP,
     counted,
@@ -300,7 +299,7 @@ def _next_steps(totals: Totals, facts: RunFacts) -> Iterator[str]:
         left_out += behind
     if left_out:
         count = counted(left_out, f"{one} was", f"{one}s were")
-        yield f"{count} left out by a cap: {BEYOND_A_CAP}, and run this again"
+        yield f"{count} left out by a cap; the reason above says how to go on"
 
 
 def _read(row: bytes) -> dict[str, Any]:

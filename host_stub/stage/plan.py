@@ -30,6 +30,7 @@ from host_stub.stage.scene_plans import (
     between,
     lane_lines,
     lanes_as_json,
+    names_of,
     route_lines,
     routes_as_json,
     scene_lines,
@@ -218,7 +219,9 @@ class RunPlan:
             yield f"{count} in flight in another run: {BEHIND_A_RUN}"
         if stage.refused:
             count = counted(stage.refused, "scene does", "scenes do")
-            yield f"{count} not fit under a cap: {BEYOND_A_CAP}"
+            left_out = [one.scene_id for one in stage.scenes if one.state == "refused"]
+            these = f" ({names_of(left_out)})" if left_out else ""
+            yield f"{count} not fit under a cap{these}: {BEYOND_A_CAP}"
 
     def _cap(self) -> str:
         cap_usd = self.max_cost_usd

@@ -119,8 +119,8 @@ def _problem(one: ScenePlan) -> list[str]:
 def _sent(one: ScenePlan) -> list[str]:
     """Say it in one line; the words in which a model is told of references are in the JSON."""
     to = "" if one.model is None else f", to {escaped(one.model, limit=_LONGEST)}"
-    waits = f"; waits for {_names(one.waits_for)}" if one.waits_for else ""
-    left_out = f"; left out: {_names(one.dropped)}" if one.dropped else ""
+    waits = f"; waits for {names_of(one.waits_for)}" if one.waits_for else ""
+    left_out = f"; left out: {names_of(one.dropped)}" if one.dropped else ""
     return [f"  {_name(one)}{to}: {_references(one)}{waits}{left_out}"]
 
 
@@ -168,7 +168,8 @@ def _name(one: ScenePlan) -> str:
     return f"sheet {name}" if one.role == "sheet" else name
 
 
-def _names(names: Sequence[str]) -> str:
+def names_of(names: Sequence[str]) -> str:
+    """Name the first few, and say how many more there are."""
     shown = [escaped(name, limit=_LONGEST) for name in names[:_MOST_REFERENCES]]
     more = len(names) - len(shown)
     return ", ".join([*shown, *([f"and {more} more"] if more else [])])
@@ -210,7 +211,7 @@ def lane_lines(lanes: PlannedLanes, *, left_out: int = 0) -> Iterator[str]:
     """
     if lanes.batch is None:
         return
-    yield "lanes, each with all that is to make:"
+    yield "price by lane, if all goes by it:"
     for name, lane in (("ordinary", lanes.ordinary), ("batch (--lane batch)", lanes.batch)):
         goes = f" ({counted(lane.scenes, 'picture')} by this plan)" if lane.scenes else ""
         cost = between(lane.cost_low_usd, lane.cost_high_usd)
@@ -218,7 +219,7 @@ def lane_lines(lanes: PlannedLanes, *, left_out: int = 0) -> Iterator[str]:
         yield from (f"    {escaped(one, limit=_LONGEST_LINE)}" for one in lane.cannot[:_MOST_LINES])
     if left_out:
         more = "" if lanes.batch.scenes else "; in a batch more may fit: plan with --lane batch"
-        yield f"  left out by a cap, and in neither price: {left_out}{more}"
+        yield f"  left out by a cap, and not in these prices: {left_out}{more}"
 
 
 def _when(lane: PlannedLane) -> str:

@@ -200,7 +200,7 @@ class StoryState:
             yield f"the next run remakes {remade}"
         if self.make.pictures > self.redo.pictures:
             count = counted(self.make.pictures, "picture")
-            yield f"{count} to make of all that is wanted; {self.make}"
+            yield f"{count} still to make; {self.make}"
 
 
 FORMAT: Final = "stage3-status/1"

@@ -47,7 +47,7 @@ from stage3_plugin.purchase.takes import Takes
 MOST_ADVICE = 20
 """Lines of a plan about what a provider will not take; a story may have thousands of scenes."""
 _LATER: Final = "no picture comes before its batch has ended: a later run takes it in"
-_ONCE: Final = "what a batch does not bring is tried again by a later run, not by the same one"
+_ONCE: Final = "a later run, not this one, retries what a batch did not bring"
 _BEHIND: Final = "what waits for another's picture goes in a later batch, by a later run"
 _BEFORE_THE_LADDER: Final = "no further route is tried before the batch has ended"
 

@@ -141,15 +141,12 @@ class Amounts(Part, frozen=False):
             f"by {counted(self.requests, 'request')}"
         )
         if self.of_it_held_microusd:
-            yield (
-                f"  of it ${usd(self.of_it_held_microusd)} by what was held, since no bill came "
-                "with the pictures"
-            )
+            yield (f"  of it ${usd(self.of_it_held_microusd)} by what was held, where no bill came")
         if doubtful := unknown.requests - unknown.unpriced:
             at_most = f"${usd(unknown.held_microusd)} at most"
             yield (
-                f"not in it: {counted(doubtful, 'request')} of which nobody knows whether they "
-                f"were billed, {at_most} ('stage3 attempts' lists them)"
+                f"not in it: {counted(doubtful, 'request')} that may have been billed, "
+                f"{at_most} ('stage3 attempts' lists them)"
             )
         if unknown.unpriced:
             yield (

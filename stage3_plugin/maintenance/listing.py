@@ -351,7 +351,7 @@ def _tally(state: State, tally: Tally, attempts: Sequence[Found]) -> str:
     if state in COUNTED:
         line += f"  ${usd(tally.counted_microusd)} counted"
     if tally.held_costs:
-        line += f"; of {tally.held_costs:,} what was held counts"
+        line += f"; {tally.held_costs:,} of them by what was held"
     if unknown := tally.unknown_costs - tally.held_costs:
         line += f"; the cost of {unknown:,} is unknown"
     called = Counter(

@@ -263,7 +263,7 @@ class Fal(Queue):
         step = self.judged(reply)
         if step.sources:
             return with_pictures(known, step.sources)
-        strange = Unclear(message="a result in a shape that is not known")
+        strange = Unclear(message="a result in a format that is not known")
         return self._called(word) if word else strange
 
     def _rejected(self, reply: Reply, job: Accepted) -> Verdict:

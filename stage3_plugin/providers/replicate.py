@@ -267,7 +267,7 @@ class Replicate(Queue):
             return replace(known, kind=VerdictKind.REFUSED, about="output", message=told)
         if output is None:
             return replace(known, message="it succeeded without a picture")
-        return Unclear(message="it succeeded, with an output in a shape that is not known")
+        return Unclear(message="it succeeded, with an output in a format that is not known")
 
     def _with_details(self, reply: Reply, job: Accepted) -> Verdict:
         facts = {name: text_at(reply.document, name) for name in ("model", "version")}

@@ -61,7 +61,7 @@ class FreeChecks:
         return settled(map(self._said, found))
 
     def _nothing_to_ask(self) -> Iterator[Finding]:
-        told = f"provider {self.provider.profile.name!r} knows of nothing to ask for free"
+        told = f"provider {self.provider.profile.name!r} has no free check"
         for about in ("key", "account"):
             yield Finding(about=about, verdict="unknown", message=told, hint=ONE_PICTURE)
         for model in self.models:

@@ -61,7 +61,7 @@ _CALLED: dict[CapName, str] = {
 
 
 _TO_GO_ON: dict[CapName, str] = {
-    "budget_usd": "run again to go on under a new budget, or raise it",
+    "budget_usd": "run the same command again to go on under a new budget, or raise it",
     "total_usd": "raise total_usd to go on",
 }
 

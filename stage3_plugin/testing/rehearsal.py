@@ -82,7 +82,8 @@ class Books:
 def table_of(provider: str) -> dict[str, str]:
     """Return what is said of a provider in a config that rehearses with it."""
     price = {"price_usd": "0.03"} if provider == "replicate" else {}  # no table has its prices
-    return {"provider": provider, "model": MODELS[provider], **price, "budget_usd": "2.50"}
+    named = {"provider": provider, "model": MODELS[provider], "endpoint": "rehearsal"}
+    return {**named, **price, "budget_usd": "2.50"}
 
 
 def losing(provider: str, every: int, *, delay_s: float) -> list[Behaviour]:

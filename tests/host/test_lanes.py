@@ -70,7 +70,7 @@ def test_a_plan_has_both_lanes_side_by_side(planner: Planner) -> None:
     planner("plan")
 
     assert (
-        "lanes, each with all that is to make:\n"
+        "price by lane, if all goes by it:\n"
         "  ordinary: $0.08 to $0.16, about 42 s (2 pictures by this plan)\n"
         "  batch (--lane batch): $0.04 to $0.08, within 24 h 00 min (1 picture by this plan)\n"
         "    no picture comes at once\n"
@@ -88,7 +88,7 @@ def test_what_a_cap_leaves_out_is_in_neither_price(by_batch: int, more: str) -> 
 
     said = [*lane_lines(lanes, left_out=3)]
 
-    assert said[-1] == f"  left out by a cap, and in neither price: 3{more}"
+    assert said[-1] == f"  left out by a cap, and not in these prices: 3{more}"
     assert len(said) == 1 + len([*lane_lines(lanes)])
 
 

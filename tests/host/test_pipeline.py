@@ -335,9 +335,7 @@ IN_FLIGHT = (
     "2 scenes are in flight in another run: run this again once it has ended; what it finished is "
     "there, what it left is taken over on its machine\n"
 )
-LEFT_OUT = (
-    "2 scenes were left out by a cap: raise it, or wait if it is a daily one, and run this again\n"
-)
+LEFT_OUT = "2 scenes were left out by a cap; the reason above says how to go on\n"
 NOT_HERE = "2 scenes are not here yet: run the same command again: it buys nothing twice\n"
 DAILY = ("budget", "daily_usd of $1.00 is reached")
 ABOVE = ("budget", "a bill was above what was expected")
@@ -368,7 +366,7 @@ SPENDING: dict[str, tuple[str, dict[str, Any], int, list[str], list[str]]] = {
     "a cap": ("unknown made budget", {"stopped": DAILY}, 3, [
         "stopped: daily_usd of $1.00 is reached [stage_failed]\n",
         "money may be spent for 1 scene whose ",
-        "1 scene was left out by a cap: ",
+        "1 scene was left out by a cap; ",
     ], []),
     # What was cut off, or not stored, may have been billed as well.
     **{
@@ -384,10 +382,10 @@ SPENDING: dict[str, tuple[str, dict[str, Any], int, list[str], list[str]]] = {
     ),
     # The scene that did not fit, and all behind it; not what another reason left out.
     "kept from being tried": ("budget not_tried not_tried", {"stopped": DAILY}, 3, [
-        "\n3 scenes were left out by a cap: ",
+        "\n3 scenes were left out by a cap; ",
     ], []),
     "an empty account": ("budget not_tried not_tried", {"stopped": NO_MORE}, 3, [
-        "\n1 scene was left out by a cap: ",
+        "\n1 scene was left out by a cap; ",
     ], []),
     "no cap is reached": ("made not_tried not_tried", {"stopped": ABOVE}, 3, [
         "2 scenes were not tried, and no cap is reached: the error says why", "run this again",

@@ -275,7 +275,7 @@ class TestStatus:
                 "the next run remakes 3 scenes (at most $0.15): the prompt changed in 1, "
                 "the size in 1, a referenced picture in 1"
             ),
-            "5 pictures to make of all that is wanted; at most $0.25",
+            "5 pictures still to make; at most $0.25",
             "next: host-stub run scenes.json",
         ]
         story = {"scenes": 5, "current": 0, "stale": 3, "missing": 2, "held": 0, "pending": 0}

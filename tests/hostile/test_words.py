@@ -43,7 +43,7 @@ def test_what_was_held_is_said_by_the_listing_as_by_the_run(
     assert [(row["cost_usd"], row["cost_basis"]) for row in rows] == [(usd_text(held), "held")] * 2
     told = usd_text(held)
     assert listed.stdout.count(f"held ${told}, cost ${told} (held)") == 2
-    assert listed.stdout.count(f"${told} counted; of 1 what was held counts") == 2
+    assert listed.stdout.count(f"${told} counted; 1 of them by what was held") == 2
     assert "unknown" not in listed.stdout
 
 

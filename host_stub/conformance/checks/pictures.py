@@ -237,7 +237,7 @@ def nothing(lab: Lab) -> str:
     for one in lab.made(lab.scenes(2, width=None, height=None)).pictures:
         if one.dropped:
             raise Broken(f"nothing was wished for, and {', '.join(one.dropped)} was dropped")
-    return "2 scenes without wishes, and none was dropped"
+    return "2 scenes without wishes, and no wish was dropped"
 
 
 def _write_picture(path: Path) -> None:

@@ -142,7 +142,7 @@ def survey_and_fetch(lab: Lab) -> str:
     survey, fetch = (method is not None for method in lab.ask(_methods))
     if survey != fetch:
         raise Broken(f"it has {'survey and no fetch' if survey else 'fetch and no survey'}")
-    return "it has both" if survey else "it has neither"
+    return "it has both" if survey else "it has neither of them"
 
 
 def _surveyed(lab: Lab, scenes: list[Scene]) -> list[SceneSurvey]:

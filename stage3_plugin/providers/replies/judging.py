@@ -240,7 +240,7 @@ def _of_empty_success(reply: Reply, known: Verdict, profile: Profile) -> Verdict
     is_refusal = any(map(meanings().refusal.fullmatch, reasons))
     if not is_limited and not is_refusal and not is_surely_empty(document):
         step = "; it is kept as it came, and may have been billed"
-        return _in_doubt(known, f"a success in a shape that is not known{named}", step=step)
+        return _in_doubt(known, f"a success in a format that is not known{named}", step=step)
     kind, message, about = VerdictKind.NO_PICTURE, f"a success without a picture{named}", None
     if is_limited:
         kind, message = VerdictKind.BAD_CREDENTIALS, f"the account is limited{named}"

@@ -21,7 +21,7 @@ from stage3_plugin.testing.subject import Subject
 Law: TypeAlias = Callable[[Subject], int]
 
 LAWS: tuple[Law, ...] = (
-    requests.begin_is_pure_and_json_without_the_key,
+    requests.begin_has_no_side_effects_and_sends_no_key,
     requests.a_token_is_sent_where_it_will_be_listed,
     requests.free_checks_stay_with_the_api,
     answers.recorded_answers_mean_what_they_meant,
@@ -35,7 +35,7 @@ LAWS: tuple[Law, ...] = (
     queues.an_answer_about_another_job_changes_nothing,
     queues.a_queue_that_lies_is_not_believed,
     queues.a_lost_answer_is_found_by_its_token,
-    queues.who_may_not_is_told_so,
+    queues.a_bad_key_is_reported_as_such,
     batches.a_line_is_pure_and_json_without_the_key,
     batches.a_batch_is_asked_for_where_the_settings_say,
     batches.a_create_says_which_batch_it_is,

@@ -173,7 +173,7 @@ def a_lost_answer_is_found_by_its_token(subject: Subject) -> int:
     return len(losses)
 
 
-def who_may_not_is_told_so(subject: Subject) -> int:
+def a_bad_key_is_reported_as_such(subject: Subject) -> int:
     """A wrong key, an empty account and an unknown model stop the run; too many only wait."""
     kinds = {
         "bad key": (VerdictKind.BAD_CREDENTIALS, True),

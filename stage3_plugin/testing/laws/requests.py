@@ -34,7 +34,7 @@ _KEY = "sk-of-the-environment-0123456789"
 KEY_HEADERS = {"authorization", "proxy-authorization", "cookie", "x-api-key", "api-key"}
 
 
-def begin_is_pure_and_json_without_the_key(subject: Subject) -> int:
+def begin_has_no_side_effects_and_sends_no_key(subject: Subject) -> int:
     """The same wish is the same request; it goes where the settings say, and holds no key."""
     provider, moved = subject.at(), subject.at(ELSEWHERE)
     with key_in_environment(provider.profile.key_variable):

@@ -278,9 +278,9 @@ A_BATCH = next(
 RECORDINGS = sum(heard.means is not None for heard in recorded_in(RECORDED / "openai"))
 WRONG = Heard(name="a recording", to="submit", status=200, body=b"{}", means={"step": "Accepted"})
 BREAKING: list[tuple[Law, type[Plain], str]] = [
-    (requests.begin_is_pure_and_json_without_the_key, AnotherEachTime, "the same"),
-    (requests.begin_is_pure_and_json_without_the_key, WithTheKey, "the key is in it"),
-    (requests.begin_is_pure_and_json_without_the_key, AtTheVendors, "still asks https://plain"),
+    (requests.begin_has_no_side_effects_and_sends_no_key, AnotherEachTime, "the same"),
+    (requests.begin_has_no_side_effects_and_sends_no_key, WithTheKey, "the key is in it"),
+    (requests.begin_has_no_side_effects_and_sends_no_key, AtTheVendors, "still asks https://plain"),
     (requests.a_token_is_sent_where_it_will_be_listed, WithoutItsToken, "nothing of"),
     (requests.free_checks_stay_with_the_api, ChecksElsewhere, "not at base_url"),
     (answers.recorded_answers_mean_what_they_meant, Plain, "a recording: .*and not 'Accepted'"),
@@ -303,7 +303,7 @@ BREAKING: list[tuple[Law, type[Plain], str]] = [
     ),
     (queues.a_queue_that_lies_is_not_believed, TakesForgottenForRefused, "forgotten is Unclear"),
     (queues.a_lost_answer_is_found_by_its_token, TakesAnyJob, "."),
-    (queues.who_may_not_is_told_so, HidesTheKey, "bad key: it is rejected"),
+    (queues.a_bad_key_is_reported_as_such, HidesTheKey, "bad key: it is rejected"),
     (
         batches.a_line_is_pure_and_json_without_the_key,
         with_lane(NamesNoLine),
