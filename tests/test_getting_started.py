@@ -65,8 +65,8 @@ def test_the_rehearsal_ends_with_the_books_of_the_page(tmp_path: Path) -> None:
     """Two terminals: the one that serves, and the one that buys."""
     init, go, remove, serve = typed("stage3 rehearse --write")
     run(init, tmp_path)
-    assert go == "cd rehearsal"
-    folder = tmp_path / "rehearsal"
+    assert go == "cd practice"
+    folder = tmp_path / "practice"
     run(remove, folder)
     with subprocess.Popen(
         shlex.split(serve), cwd=folder, env={**os.environ, "PATH": PLACE},
