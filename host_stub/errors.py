@@ -514,8 +514,8 @@ class PluginNotFound(PluginError):
             f"is not installed; installed plugins: {there}",
             hint=f"did you mean {near!r}?"
             if near
-            else "install the distribution that offers it, or name an installed plugin under "
-            "[pipeline] or with --image",
+            else "name an installed one under [pipeline] or with --image, or install the one that "
+            "is meant; a provider is a setting of its plugin",
         )
 
 

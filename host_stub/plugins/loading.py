@@ -86,9 +86,9 @@ class LoadedPlugin:
                 "hooks.image-plugin",
                 f"has {len(implementations)} implementations of host_image_plugin, and an image "
                 "plugin has one",
-                "decorate the function with @hookimpl of host_stub.hookspecs"
-                if not implementations
-                else "keep one of them",
+                "keep one of them"
+                if implementations
+                else "an observer is named under observers, and a hook needs @hookimpl",
             )
         try:
             description = implementations[0].function()
