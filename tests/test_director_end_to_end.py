@@ -371,4 +371,4 @@ def test_takes_that_a_cap_leaves_out_are_counted_as_takes(director: Director) ->
     said = director("run", "scenes.json", "--takes", "3", "--max-cost", "0.10", code=3)
 
     assert "\n4 takes not made:\n" in said
-    assert "\n4 takes were left out by a cap: " in said
+    assert "\n4 takes were left out by a cap; " in said

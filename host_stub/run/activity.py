@@ -125,7 +125,7 @@ class Activity:
         name = event["event"]
         scene_id = picture_of(str(event.get("scene_id", "")), event.get("take") or 1)
         if name == "scene.started":
-            self._in_flight[scene_id] = event.get("held_usd") or Decimal(0)
+            self._in_flight[scene_id] = Decimal(event.get("held_usd") or 0)  # as text, in an event
             self._awaited.pop(scene_id, None)
             self._retrying.pop(scene_id, None)
             self._waits_no_more(scene_id)

@@ -299,7 +299,7 @@ def _next_steps(totals: Totals, facts: RunFacts) -> Iterator[str]:
         left_out += behind
     if left_out:
         count = counted(left_out, f"{one} was", f"{one}s were")
-        yield f"{count} left out by a cap; the reason above says how to go on"
+        yield f"{count} left out by a cap; its reason says how to go on"
 
 
 def _read(row: bytes) -> dict[str, Any]:

@@ -335,7 +335,7 @@ IN_FLIGHT = (
     "2 scenes are in flight in another run: run this again once it has ended; what it finished is "
     "there, what it left is taken over on its machine\n"
 )
-LEFT_OUT = "2 scenes were left out by a cap; the reason above says how to go on\n"
+LEFT_OUT = "2 scenes were left out by a cap; its reason says how to go on\n"
 NOT_HERE = "2 scenes are not here yet: run the same command again: it buys nothing twice\n"
 DAILY = ("budget", "daily_usd of $1.00 is reached")
 ABOVE = ("budget", "a bill was above what was expected")

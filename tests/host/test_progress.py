@@ -152,7 +152,7 @@ class TestMovingLine:
         display.event({"event": "scene.started", "scene_id": "a"})
         display.event({"event": "scene.started", "scene_id": "b"})
         display.event({"event": "scene.retried", "scene_id": "b"})
-        display.event({"event": "scene.started", "scene_id": "c", "held_usd": Decimal("0.05")})
+        display.event({"event": "scene.started", "scene_id": "c", "held_usd": "0.05"})
         now = 10.0
         outcome = _made("a")
         totals.add(outcome)
