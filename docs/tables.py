@@ -308,7 +308,7 @@ def _figure(usd: Decimal | None) -> str:
 def unbilled_table() -> str:
     """Write what proves a failure to be free, whose word that is, and where it holds."""
     lines = [
-        "| Words | Status | Whose | Whoever says it? | How it is known | Page, when read |",
+        "| Words | Status | Whose | By anybody? | How it is known | Page, when read |",
         "|---|---|---|---|---|---|",
     ]
     for free in unbilled.free():

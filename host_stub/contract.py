@@ -121,7 +121,7 @@ class Scene(_Shape):
             request that is made twice is fulfilled once; each has an outcome of its own.
         lane: How to buy it, instead of the request's.
         characters: Identifiers of the characters in the scene.
-        style_tags: Words about style; a plugin says them to whoever makes the picture, or lists
+        style_tags: Words about style; a plugin sends them to the model, or lists
             them in ``SceneOutcome.dropped``.
         extra: Whatever else the scene file said, untouched.
     """
@@ -577,7 +577,7 @@ class KnownTake(_Shape):
         image_url: The provider's address of it, if it gave one.
         store_url: As in ``SceneOutcome``.
         request_id: What the provider calls the exchange.
-        generation_params: What it was made with, as far as that is known.
+        generation_params: What it was made with, if known.
     """
 
     sha256: Sha256
@@ -723,7 +723,7 @@ class Provider:
         name: Its word in the settings.
         source: The distribution that brings it, with its version.
         in_use: The settings name it.
-        problem: What keeps it from being used, as far as that is known without importing it.
+        problem: Why it cannot be used, if that is known without importing it.
     """
 
     name: str

@@ -412,7 +412,7 @@ def _add_init(parser: argparse.ArgumentParser) -> None:
 
 def _add_plugins(parser: argparse.ArgumentParser) -> None:
     _add_config(parser)
-    parser.add_argument("--load", action="store_true", help="import each and tell what came of it")
+    parser.add_argument("--load", action="store_true", help="import each, and say which are ready")
 
 
 def _add_schema(parser: argparse.ArgumentParser) -> None:

@@ -61,7 +61,7 @@ class Work:
             called there once with ``setup``; what it returns is a :class:`Worker`.
         setup: What it is called with.
         path: Folders in which a replica looks for modules, behind all others.
-        at_once: How many jobs a replica does in one call, as far as that is known beforehand.
+        at_once: How many jobs a replica does in one call, if that is known beforehand.
         most_bytes: Of what is made of one job; more is refused in the replica.
     """
 

@@ -261,10 +261,10 @@ class Work:
 class PictureRun:
     """Outcomes as they come, one for each picture that the scenes want: ``async for`` takes them.
 
-    The run begins when the first is asked for. Whoever breaks out of the loop and keeps no
-    reference to this, or leaves ``async with`` around it, stops the run: nothing new is sent then,
-    and what is in flight is paid for and taken in before the stage closes. Whoever keeps it may go
-    on later. Two tasks may take from one run; each outcome goes to one of them.
+    The run begins when the first is asked for. To stop it, break out of the loop and keep no
+    reference to this, or leave ``async with`` around it: nothing new is sent then, and what is in
+    flight is paid for and taken in before the stage closes. If you keep it, you may go on later.
+    Two tasks may take from one run; each outcome goes to one of them.
     """
 
     def __init__(self, work: Work, start: Callable[[Work], None]) -> None:
@@ -339,7 +339,7 @@ class PictureRun:
         self._work.log_failure()
 
     async def ended(self) -> Summary:
-        """Wait until the run has ended, whoever takes its outcomes, and return how.
+        """Wait until the run has ended, and return how; another task may take its outcomes.
 
         Raises:
             Stage3Error: As the loop would.
