@@ -98,7 +98,7 @@ def test_a_passing_503_of_googles_for_each_scene_leaves_every_picture(
     assert set(command.project.codes().values()) == {"made"}
     assert (image_api.received(), image_api.billed()) == (40, 20)
     assert {one.state for one in command.project.purchases()} == {State.REFUSED, State.PAID}
-    assert "unknown" not in said  # nor does the contract not know an event
+    assert "unknown" not in said  # of no scene, and of no event: [unknown_events]
     assert "no answer says" not in said
 
 

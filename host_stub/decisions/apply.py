@@ -73,7 +73,7 @@ _NOUNS: Final[Mapping[str, tuple[str, str]]] = {
     "rejected": ("take rejected", "takes rejected"),
     "shown": ("take picked", "takes picked"),
     "unrejected": ("take not rejected any more", "takes not rejected any more"),
-    "wanted": ("scene with more takes requested", "scenes with more takes requested"),
+    "wanted": ("scene with a new number of takes", "scenes with a new number of takes"),
 }
 
 

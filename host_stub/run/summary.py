@@ -122,7 +122,7 @@ def summary_lines(
         yield "drafts, beside what the story shows:" if is_draft else "pictures:"
         yield from _as_far_as_readable(_picture_lines(outcomes, pictures))
     if outcomes.totals.failed:
-        yield f"{_without_picture(outcomes.totals)}:"
+        yield f"{_not_made(outcomes.totals)}:"
         yield from _as_far_as_readable(_failure_lines(outcomes, facts.cause))
         if pictures is not None:
             yield from _as_far_as_readable(_still_shown(outcomes, pictures))
@@ -168,7 +168,7 @@ def _noun(totals: Totals) -> str:
     return "take" if totals.further else "scene"
 
 
-def _without_picture(totals: Totals) -> str:
+def _not_made(totals: Totals) -> str:
     scenes, sheets = totals.failed.total() - totals.failed_sheets, totals.failed_sheets
     parts = [counted(scenes, _noun(totals))] if scenes or not sheets else []
     said = " and ".join([*parts, *([counted(sheets, "sheet")] if sheets else [])])

@@ -276,7 +276,7 @@ def _missing(field: str, extra: Mapping[str, Any]) -> str:
     spellings = [field, *(alias for alias, meant in ALIASES.items() if meant == field)]
     said = f"missing; expected a string under {' or '.join(spellings)}"
     near = next((found for word in spellings if (found := closest(word, extra))), None)
-    return f"{said}; is {near[:60]!r} meant to be it?" if near else said
+    return f"{said}; found {near[:60]!r} instead" if near else said
 
 
 def _tupled(value: Any) -> Any:

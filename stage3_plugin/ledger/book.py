@@ -678,8 +678,7 @@ class Ledger(Database):
     ) -> int | None:
         """Return the highest cost ever billed for such a picture in micro-USD, if one is known.
 
-        What a picture with references cost counts only for one that shows some, too, and only where
-        it was more than was held: else one with few would cost what one with many did. A higher one
+        What a picture with references cost counts only for one that shows some, too. A higher one
         than is plausible counts only where a person has said so. What a line of a batch cost is no
         bill of a picture that is bought by itself, and the other way round.
         """

@@ -182,8 +182,7 @@ ORDER BY seq DESC LIMIT 50
 HIGHEST_BILL: Final = (
     "SELECT max(cost_microusd) FROM purchases "
     f"WHERE provider = ? AND model = ? AND size = ? AND quality = ? AND {IS_BILLED} "
-    "AND (base_key IS NULL OR (? AND cost_microusd > hold_microusd)) "
-    "AND (cost_microusd <= ? OR decided_by = 'user') "
+    "AND (? OR base_key IS NULL) AND (cost_microusd <= ? OR decided_by = 'user') "
     "AND (line IS NOT NULL) = ?"
 )
 META: Final = "SELECT value FROM meta WHERE name = ?"

@@ -141,7 +141,7 @@ class Amounts(Part, frozen=False):
             f"by {counted(self.requests, 'request')}"
         )
         if self.of_it_held_microusd:
-            yield (f"  of it ${usd(self.of_it_held_microusd)} by what was held, where no bill came")
+            yield f"  of it ${usd(self.of_it_held_microusd)} by what was held, where no bill came"
         if doubtful := unknown.requests - unknown.unpriced:
             at_most = f"${usd(unknown.held_microusd)} at most"
             yield (

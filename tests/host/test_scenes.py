@@ -243,7 +243,7 @@ MISTAKES = {
     "no prompt": (
         '{"scene_id": "b", "image_promt": "x"}',
         "line 3: prompt",
-        "missing; expected a string under prompt or image_prompt; is 'image_promt' meant to be it",
+        "missing; expected a string under prompt or image_prompt; found 'image_promt' instead",
     ),
     "no id": ('{"prompt": "x"}', "line 3: scene_id", "missing; expected a string under scene_id"),
     "empty id": ('{"scene_id": "", "prompt": "x"}', "line 3: scene_id", "expected at least 1"),

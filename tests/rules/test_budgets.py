@@ -26,7 +26,7 @@ BUDGETS: Mapping[str, Mapping[str, int]] = {
         "executors": 1380,
         "files": 461,
         "hooks": 146,
-        "ledger": 4011,
+        "ledger": 4010,
         "library": 1362,
         "maintenance": 3328,
         "policy": 1522,

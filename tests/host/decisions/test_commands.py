@@ -232,7 +232,7 @@ def test_what_is_said_to_people_names_each_refused_one_and_each_conflict(studio:
     planned = studio.plan("--decisions", "decisions").said
 
     lines = said[said.index("decisions about") :].splitlines()
-    assert lines[0] == ("decisions about 27 scenes; 26 refused: 1 scene with more takes requested")
+    assert lines[0] == ("decisions about 27 scenes; 26 refused: 1 scene with a new number of takes")
     assert lines[1].startswith("  refused: s2: more takes are wanted than the 20")
     assert lines[21] == "  and 6 more; --json has all of them"
     assert lines[22].startswith("  decided twice: s1: decisions[0] of ben (decisions/ben.json)")

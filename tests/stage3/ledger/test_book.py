@@ -282,27 +282,6 @@ def test_what_references_cost_is_no_bill_of_a_picture_without(ledger: Ledger) ->
     assert (highest_bill(shows=False), highest_bill(shows=True)) == (40_000, 50_000)
 
 
-def test_a_bill_within_its_hold_is_no_price_of_one_with_fewer_references(ledger: Ledger) -> None:
-    """Each reference costs: else one with a single one would be held as the dearest of all."""
-    with ledger.transaction():
-        new = replace(new_purchase("with ten", hold_microusd=60_000), base_key=key_of("bare"))
-        held = ledger.hold(new, NO_CAPS, day=DAY, now=NOW)
-    assert isinstance(held, Held)
-    settle(ledger, held.attempt_id, paid(60_000))
-
-    assert (
-        ledger.highest_bill(
-            provider="openrouter",
-            model="painter-1",
-            size="1024x1024",
-            quality="medium",
-            shows=True,
-            plausible_microusd=600_000,
-        )
-        is None
-    )
-
-
 # Keys --------------------------------------------------------------------------------------------
 
 
